@@ -1,4 +1,43 @@
 //! Which Octopus project, environment and tenant an Argo CD application belongs to, and how healthy it is.
+//!
+//! Octopus Deploy finds the Argo CD applications that a deployment touches by annotations on them:
+//! `argo.octopus.com/project`, `argo.octopus.com/environment` and `argo.octopus.com/tenant`. This crate reads
+//! applications, compares them with a deployment's [`Scope`], and says for every source of every application whether
+//! it is touched, or all the reasons why not.
+//!
+//! ```
+//! use octopus_argo_core::{Application, Scope};
+//!
+//! let application = Application::from_json(
+//!     br#"{
+//!         "kind": "Application",
+//!         "metadata": {"name": "shop", "annotations": {
+//!             "argo.octopus.com/project.web": "shop",
+//!             "argo.octopus.com/environment.web": "production"
+//!         }},
+//!         "spec": {"sources": [
+//!             {"name": "web", "repoURL": "https://git.example.test/web.git", "path": "deploy"},
+//!             {"repoURL": "https://git.example.test/db.git", "path": "deploy"}
+//!         ]}
+//!     }"#,
+//! )?;
+//! let scope = Scope::new("shop".parse()?, "staging".parse()?);
+//! for source in application.resolve(&scope).sources() {
+//!     for reason in source.reasons() {
+//!         println!("source {} is left alone: {reason}", source.index());
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It does no I/O, knows no async runtime and no clock: bytes and times come in as arguments. What speaks to Argo CD
+//! and to Octopus is in the sibling crates `octopus-argo-client` and `octopus-argo-server`.
+//!
+//! Where to go next: [`read`] for whole fleets, [`scope`] for explanations, [`annotation`] for the keys.
+//!
+//! # Features
+//!
+//! - `yaml`: reads YAML as well as JSON, through `serde-saphyr` with budgets. Off by default.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod open_enum;
@@ -18,5 +57,8 @@ pub use application::{
 };
 
 pub mod read;
+
+pub mod scope;
+pub use scope::{Resolution, Scope, ScopeError};
 
 pub mod health;

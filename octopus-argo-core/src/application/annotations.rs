@@ -1,10 +1,11 @@
 //! The annotations that concern Octopus.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::annotation::{self, Key, Purpose};
 
-/// The annotations of an application that concern Octopus, in the order of their appearance.
+/// The annotations of an application that concern Octopus, sorted by key; each key once.
 ///
 /// ```
 /// use octopus_argo_core::{Annotations, annotation::Purpose};
@@ -19,24 +20,33 @@ pub struct Annotations(Box<[(Box<str>, Box<str>)]>);
 
 impl Annotations {
     pub(crate) fn from_pairs(pairs: Vec<(Box<str>, Box<str>)>) -> Self {
-        Self(pairs.into_boxed_slice())
+        Self(sorted(pairs))
     }
 
     /// The value of exactly this key, as written.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter()
-            .find(|(candidate, _)| *candidate == key)
-            .map(|(_, value)| value)
+        self.find(|candidate| candidate.cmp(key))
+    }
+
+    fn find(&self, compare: impl Fn(&str) -> Ordering) -> Option<&str> {
+        let index = self.0.binary_search_by(|(key, _)| compare(key)).ok()?;
+        self.0.get(index).map(|(_, value)| &**value)
     }
 
     /// The text of the annotation for `purpose` on the source called `source`, as written, or `None` without one.
     #[must_use]
     pub fn raw(&self, purpose: Purpose, source: Option<&str>) -> Option<&str> {
-        let wanted = purpose.key(source);
-        self.parsed()
-            .find(|(key, _)| *key == wanted)
-            .map(|(_, value)| value)
+        // Compares with the parts of the key, so that none is built: this is the resolver's innermost step.
+        let dot = if source.is_some() { "." } else { "" };
+        let parts = [
+            annotation::PREFIX,
+            "/",
+            purpose.as_str(),
+            dot,
+            source.unwrap_or_default(),
+        ];
+        self.find(|key| key.bytes().cmp(parts.iter().flat_map(|part| part.bytes())))
     }
 
     /// As [`Annotations::raw`], trimmed; a blank text counts as none.
@@ -71,12 +81,69 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Annotations {
     /// Keeps what [`annotation::is_relevant`] accepts.
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
         let relevant = pairs.into_iter().filter(|(key, _)| annotation::is_relevant(key));
-        Self(relevant.map(|(key, value)| (key.into(), value.into())).collect())
+        Self::from_pairs(relevant.map(|(key, value)| (key.into(), value.into())).collect())
     }
+}
+
+/// The pairs sorted by key. Of several pairs with one key the last is kept, as JSON readers do.
+pub(crate) fn sorted(mut pairs: Vec<(Box<str>, Box<str>)>) -> Box<[(Box<str>, Box<str>)]> {
+    pairs.sort_by(|left, right| left.0.cmp(&right.0));
+    let ordered = pairs.len();
+    if pairs
+        .windows(2)
+        .any(|pair| matches!(pair, [left, right] if left.0 == right.0))
+    {
+        let mut last: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(ordered);
+        for pair in pairs {
+            match last.last_mut() {
+                Some(kept) if kept.0 == pair.0 => *kept = pair,
+                _ => last.push(pair),
+            }
+        }
+        pairs = last;
+    }
+    pairs.into_boxed_slice()
 }
 
 impl fmt::Debug for Annotations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_last_of_equal_keys_counts() {
+        let key = "argo.octopus.com/project";
+        let annotations: Annotations = [
+            (key, "first"),
+            ("argo.octopus.com/environment", "e"),
+            (key, "last"),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(annotations.get(key), Some("last"));
+        assert_eq!(annotations.iter().count(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn look_up_by_parts_equals_look_up_by_text(
+            sources in proptest::collection::vec(proptest::option::of("[a-c./]{0,3}"), 0..6),
+            index in 0..Purpose::ALL.len(),
+            wanted in proptest::option::of("[a-c./]{0,3}"),
+        ) {
+            let purpose = Purpose::ALL[index];
+            let pairs: Vec<_> = sources.iter().map(|source| purpose.key(source.as_deref()).to_string()).collect();
+            let annotations: Annotations = pairs.iter().map(|key| (key.as_str(), "value")).collect();
+            let text = purpose.key(wanted.as_deref()).to_string();
+            prop_assert_eq!(annotations.raw(purpose, wanted.as_deref()), annotations.get(&text));
+            prop_assert_eq!(annotations.get(&text).is_some(), sources.contains(&wanted));
+        }
     }
 }

@@ -5,6 +5,7 @@ mod source;
 mod status;
 
 pub use annotations::Annotations;
+pub(crate) use annotations::sorted;
 pub use source::{Helm, Source, SourceName, SourceType, Sources};
 pub use status::{Condition, Operation, Status};
 
@@ -38,7 +39,7 @@ pub struct Application {
     pub uid: Option<Uid>,
     /// `metadata.annotations`, those for which [`is_relevant`](crate::annotation::is_relevant) holds.
     pub annotations: Annotations,
-    /// `metadata.labels`, all of them, in the order of their appearance.
+    /// `metadata.labels`, all of them, sorted by key.
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// Whether `metadata.deletionTimestamp` is set: the application is on its way out.
     pub deleting: bool,

@@ -206,6 +206,9 @@ impl<R: BufRead> Splitter<R> {
             }
             let found = end.find(chunk);
             let taken = found.unwrap_or(chunk.len());
+            if end.deepest > Limits::DEPTH {
+                return Err(self.fail(Problem::TooDeep));
+            }
             if self.piece.len() + taken > self.limit {
                 return Err(self.fail(Problem::TooLarge { limit: self.limit }));
             }
@@ -290,6 +293,7 @@ impl<R: BufRead> Splitter<R> {
 struct ValueEnd {
     state: ValueState,
     depth: usize,
+    deepest: usize,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -335,7 +339,10 @@ impl ValueEnd {
                     at += found + 1;
                     match rest.get(found) {
                         Some(b'"') => self.state = ValueState::Text,
-                        Some(b'{' | b'[') => self.depth += 1,
+                        Some(b'{' | b'[') => {
+                            self.depth += 1;
+                            self.deepest = self.deepest.max(self.depth);
+                        }
                         _ => {
                             self.depth -= 1;
                             if self.depth == 0 {

@@ -101,14 +101,18 @@ pub struct Limits {
 impl Limits {
     /// Default of [`Limits::object_bytes`]: ten times what Kubernetes stores of one object (1.5 MiB).
     pub const OBJECT_BYTES: usize = 16 << 20;
-    /// Default of [`Limits::yaml_document_bytes`]: a YAML list of some 30 000 applications.
-    pub const YAML_DOCUMENT_BYTES: usize = 256 << 20;
+    /// Default of [`Limits::yaml_document_bytes`]: a YAML list of some 10 000 applications.
+    pub const YAML_DOCUMENT_BYTES: usize = 64 << 20;
     /// Default of [`Limits::yaml_nodes`]: 300 per application in the same list.
-    pub const YAML_NODES: usize = 10_000_000;
-    /// How deep objects and lists may be nested, in both formats. Not adjustable: it protects the stack.
-    pub const DEPTH: usize = 128;
+    pub const YAML_NODES: usize = 3_000_000;
+    /// How deep objects and lists may be nested. Not adjustable: it protects the stack, of which the YAML reader needs
+    /// up to 16 KiB a level in a debug build. Real manifests stay below 30.
+    ///
+    /// [`read_slice`] allows JSON more depth in values that are skipped, because skipping them there needs no stack.
+    pub const DEPTH: usize = 64;
 
-    /// The largest single JSON object, in bytes. It is held in memory while it is read; a list may be of any size.
+    /// The largest single JSON object, and the longest line of YAML, in bytes. It is held in memory while it is read;
+    /// a list may be of any size.
     #[must_use]
     pub fn object_bytes(mut self, bytes: usize) -> Self {
         self.object_bytes = bytes;

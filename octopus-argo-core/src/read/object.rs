@@ -1,12 +1,11 @@
 //! One object of the input, whatever its kind: which fields are read, and what they make.
 
-use std::collections::HashSet;
-
 use serde::de::MapAccess;
 
 use super::shape::{Fields, Value};
 use super::{Object, Problem};
 use crate::annotation;
+use crate::application;
 use crate::application::{
     Annotations, Application, ApplicationSet, Condition, Destination, Helm, Operation, Source, SourceName,
     SourceType, Sources, Status,
@@ -97,8 +96,8 @@ fn build(
     Ok(Application {
         name: metadata.application_name(),
         uid,
-        annotations: Annotations::from_pairs(last_of_each(metadata.annotations)),
-        labels: last_of_each(metadata.labels).into(),
+        annotations: Annotations::from_pairs(metadata.annotations),
+        labels: application::sorted(metadata.labels),
         deleting: metadata.deleting,
         project: spec.project,
         destination: spec.destination,
@@ -109,23 +108,6 @@ fn build(
         hydrated: spec.hydrated,
         status: status.map(RawStatus::finish),
     })
-}
-
-/// Keeps the last of several pairs with one key, as JSON readers do.
-fn last_of_each(pairs: Vec<(Box<str>, Box<str>)>) -> Vec<(Box<str>, Box<str>)> {
-    if pairs.len() < 2 {
-        return pairs;
-    }
-    let mut seen = HashSet::with_capacity(pairs.len());
-    let keep: Vec<bool> = pairs.iter().rev().map(|(key, _)| seen.insert(key)).collect();
-    if keep.iter().all(|keep| *keep) {
-        return pairs;
-    }
-    pairs
-        .into_iter()
-        .zip(keep.into_iter().rev())
-        .filter_map(|(pair, keep)| keep.then_some(pair))
-        .collect()
 }
 
 fn not_blank(text: Option<Box<str>>) -> Option<Box<str>> {

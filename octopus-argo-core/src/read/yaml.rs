@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 use serde_saphyr::Options;
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::{AliasLimits, DuplicateKeyPolicy, MergeKeyPolicy};
 
 use super::root::{self, Stopped};
@@ -14,7 +15,7 @@ pub(super) fn read_documents(
     limits: &Limits,
     each: &mut dyn FnMut(Object),
 ) -> Result<(), ReadError> {
-    let mut documents = Documents::new(input, limits.yaml_document_bytes);
+    let mut documents = Documents::new(input, limits.yaml_document_bytes, limits.object_bytes);
     let mut number = 0;
     loop {
         let place = |line| Place {
@@ -42,7 +43,11 @@ pub(super) fn read_documents(
             },
         );
         if let Some(problem) = stopped {
-            return Err(ReadError::at(place(Some(line_before + 1)), problem));
+            // The path says where in the document; the line where that begins, unless it is the first.
+            return Err(ReadError::at(
+                place((number > 0).then_some(line_before + 1)),
+                problem,
+            ));
         }
         if let Err(error) = read {
             let location = error.location().filter(|location| location.line() > 0);
@@ -101,8 +106,10 @@ struct Documents<R> {
     /// Lines before the next byte.
     line: usize,
     limit: usize,
+    line_limit: usize,
     given: usize,
-    too_large: bool,
+    given_of_line: usize,
+    too_large: Option<usize>,
     failed: Option<Problem>,
 }
 
@@ -110,7 +117,7 @@ struct Documents<R> {
 const LOOK: usize = 1024;
 
 impl<R: BufRead> Documents<R> {
-    fn new(input: R, limit: usize) -> Self {
+    fn new(input: R, limit: usize, line_limit: usize) -> Self {
         Self {
             input,
             ahead: Vec::new(),
@@ -118,8 +125,10 @@ impl<R: BufRead> Documents<R> {
             ended: true,
             line: 0,
             limit,
+            line_limit,
             given: 0,
-            too_large: false,
+            given_of_line: 0,
+            too_large: None,
             failed: None,
         }
     }
@@ -131,6 +140,7 @@ impl<R: BufRead> Documents<R> {
     fn next_document(&mut self) -> io::Result<bool> {
         self.ended = false;
         self.given = 0;
+        self.given_of_line = 0;
         // What a parser left of the previous document is none of ours.
         loop {
             let whole = self.look_at_line()?;
@@ -182,8 +192,8 @@ impl<R: BufRead> Documents<R> {
     fn problem(&mut self, error: &serde_saphyr::Error) -> Problem {
         use serde_saphyr::Error as Yaml;
 
-        if self.too_large {
-            return Problem::TooLarge { limit: self.limit };
+        if let Some(limit) = self.too_large {
+            return Problem::TooLarge { limit };
         }
         if let Some(problem) = self.failed.take() {
             return problem;
@@ -196,18 +206,27 @@ impl<R: BufRead> Documents<R> {
             .unwrap_or_default()
             .trim_end_matches([',', ':', ' ']);
         match error.without_snippet() {
-            Yaml::Budget { breach, .. } => match breach {
-                serde_saphyr::budget::BudgetBreach::Depth { .. } => Problem::TooDeep,
-                other => Problem::Budget {
-                    message: format!("{other:?}"),
-                },
-            },
+            Yaml::Budget { breach, .. } => budget(breach),
             Yaml::AliasReplayCounterOverflow { .. }
             | Yaml::AliasReplayLimitExceeded { .. }
             | Yaml::AliasExpansionLimitExceeded { .. }
             | Yaml::AliasReplayStackDepthExceeded { .. } => Problem::Budget {
                 message: message.to_owned(),
             },
+            // The same, found while an alias within an alias was being replayed.
+            Yaml::AliasError { msg, .. }
+                if msg.starts_with("alias replay") || msg.starts_with("alias expansion") =>
+            {
+                Problem::Budget {
+                    message: message.to_owned(),
+                }
+            }
+            Yaml::DuplicateMappingKey { key: Some(key), .. } => {
+                let key: String = key.chars().take(80).collect();
+                Problem::Syntax {
+                    message: format!("the key `{key}` stands twice in one mapping"),
+                }
+            }
             Yaml::Eof { .. } => Problem::Truncated {
                 message: message.to_owned(),
             },
@@ -227,6 +246,25 @@ impl<R: BufRead> Documents<R> {
             }
         }
         chunk.len()
+    }
+}
+
+fn budget(breach: &BudgetBreach) -> Problem {
+    let message = match breach {
+        BudgetBreach::Depth { .. } => return Problem::TooDeep,
+        BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => "it has too many values",
+        BudgetBreach::Anchors { .. } => "it has too many anchors",
+        BudgetBreach::Aliases { .. } | BudgetBreach::AliasAnchorRatio { .. } => "it has too many aliases",
+        BudgetBreach::MergeKeys { .. } => "it has too many merge keys",
+        BudgetBreach::ScalarBytes { .. } => "its texts are too long",
+        other => {
+            return Problem::Budget {
+                message: format!("{other:?}"),
+            };
+        }
+    };
+    Problem::Budget {
+        message: message.to_owned(),
     }
 }
 
@@ -302,10 +340,17 @@ impl<R: BufRead> Read for Documents<R> {
             self.input.consume(size);
             size
         };
-        self.line += memchr::memchr_iter(b'\n', into.get(..given).unwrap_or_default()).count();
+        let part = into.get(..given).unwrap_or_default();
+        self.line += memchr::memchr_iter(b'\n', part).count();
         self.given += given;
-        if self.given > self.limit {
-            self.too_large = true;
+        self.given_of_line = match memchr::memrchr(b'\n', part) {
+            Some(newline) => given - newline - 1,
+            None => self.given_of_line + given,
+        };
+        self.too_large = (self.given > self.limit)
+            .then_some(self.limit)
+            .or_else(|| (self.given_of_line > self.line_limit).then_some(self.line_limit));
+        if self.too_large.is_some() {
             return Err(io::Error::other("too large"));
         }
         Ok(given)
@@ -327,7 +372,11 @@ mod tests {
     use super::*;
 
     fn split(input: &str, chunk: usize) -> Vec<(usize, String)> {
-        let mut documents = Documents::new(BufReader::with_capacity(chunk, input.as_bytes()), usize::MAX);
+        let mut documents = Documents::new(
+            BufReader::with_capacity(chunk, input.as_bytes()),
+            usize::MAX,
+            usize::MAX,
+        );
         let mut all = Vec::new();
         while documents.next_document().unwrap() {
             let line = documents.line;
