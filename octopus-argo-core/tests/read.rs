@@ -254,10 +254,11 @@ fn hostile_inputs_cost_little() {
     ));
 
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for level in 1..10 {
+    let line = |level: usize| {
         let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
-        bomb += &format!("a{level}: &a{level} [{aliases}]\n");
-    }
+        format!("a{level}: &a{level} [{aliases}]\n")
+    };
+    bomb.extend((1..10).map(line));
     assert!(matches!(refused(&bomb).problem(), Problem::Budget { .. }));
 
     let limits = Limits::default().object_bytes(1000).yaml_document_bytes(5000);

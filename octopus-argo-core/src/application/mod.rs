@@ -112,8 +112,7 @@ pub struct Destination {
 /// An Argo CD `ApplicationSet`, which makes applications from a template.
 ///
 /// The annotations of its template say which deployments the made applications belong to. Values with template
-/// expressions are decided only when Argo CD renders them, so nothing is ever matched against a template: read the
-/// applications that it made. See [`crate::Template`].
+/// expressions are decided only when Argo CD renders them and never match; see [`ApplicationSet::resolve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApplicationSet {
