@@ -7,9 +7,9 @@
 //! |-----------|----------------|
 //! | `argocd`  | [`argocd`]: the messages of Argo CD's own gRPC API, and [`Application`] from them |
 //! | `tonic`   | generated gRPC clients and servers for the messages of the other features; brings tonic, without a transport |
-//! | `session` | nothing yet: the session protocol as a state machine without I/O |
+//! | `session` | [`session`]: the protocol of the tunnel as a state machine without I/O |
 //!
-//! None is on by default. The `.proto` files are part of the package, below `proto/`, for other languages and for
+//! None is on by default; [`v1`] is always there, the messages of the tunnel and of the inventory. The `.proto` files are part of the package, below `proto/`, for other languages and for
 //! extensions of your own. The generated code is committed: nothing here needs protoc or a build script.
 //!
 //! ```
@@ -37,6 +37,10 @@
     not(feature = "argocd"),
     doc = "\n[`argocd`]: # \"needs the feature `argocd`\""
 )]
+#![cfg_attr(
+    not(feature = "session"),
+    doc = "\n[`session`]: # \"needs the feature `session`\""
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Written by tests/generated.rs. Its shape is that of the packages; the modules below give it readable names.
@@ -56,8 +60,15 @@
 )]
 mod generated;
 
+pub mod v1;
+
+#[cfg(feature = "session")]
+pub mod session;
+
 #[cfg(feature = "argocd")]
 pub mod argocd;
+
+mod secret;
 
 pub use prost;
 #[cfg(feature = "tonic")]

@@ -1,0 +1,114 @@
+//! Whether the other side still lives.
+
+use std::time::{Duration, Instant};
+
+/// Asks after some silence, and gives up after more.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    ask_after: Duration,
+    dead_after: Duration,
+    heard: Instant,
+    asked: Option<Asked>,
+    next_id: u64,
+    round_trip: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    id: u64,
+    at: Instant,
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Fine,
+    /// Send a ping with this number.
+    Ask(u64),
+    Dead,
+}
+
+impl Liveness {
+    pub(super) fn new(ask_after: Duration, dead_after: Duration, now: Instant) -> Self {
+        Self {
+            ask_after,
+            dead_after,
+            heard: now,
+            asked: None,
+            next_id: 1,
+            round_trip: None,
+        }
+    }
+
+    /// Something arrived, whatever it is.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// The answer to a ping arrived. An answer that was not asked for last tells nothing.
+    pub(super) fn answered(&mut self, id: u64, now: Instant) {
+        if let Some(asked) = self.asked.take_if(|asked| asked.id == id) {
+            self.round_trip = Some(now.saturating_duration_since(asked.at));
+        }
+    }
+
+    /// What the last answered ping took.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// When [`Liveness::check`] has something new to say.
+    pub(super) fn deadline(&self) -> Instant {
+        match self.asked {
+            Some(asked) if asked.at >= self.heard => self.heard + self.dead_after,
+            _ => self.heard + self.ask_after,
+        }
+    }
+
+    pub(super) fn check(&mut self, now: Instant) -> Verdict {
+        let silence = now.saturating_duration_since(self.heard);
+        if silence >= self.dead_after {
+            return Verdict::Dead;
+        }
+        let waiting = self.asked.is_some_and(|asked| asked.at >= self.heard);
+        if silence < self.ask_after || waiting {
+            return Verdict::Fine;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.asked = Some(Asked { id, at: now });
+        Verdict::Ask(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn asks_once_and_gives_up() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(10 * S, 25 * S, start);
+        assert_eq!(liveness.check(start + 9 * S), Verdict::Fine);
+        assert_eq!(liveness.deadline(), start + 10 * S);
+        assert_eq!(liveness.check(start + 10 * S), Verdict::Ask(1));
+        assert_eq!(liveness.check(start + 11 * S), Verdict::Fine);
+        assert_eq!(liveness.deadline(), start + 25 * S);
+        assert_eq!(liveness.check(start + 25 * S), Verdict::Dead);
+    }
+
+    #[test]
+    fn an_answer_measures_the_round_trip_and_starts_anew() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(10 * S, 25 * S, start);
+        assert_eq!(liveness.check(start + 10 * S), Verdict::Ask(1));
+        liveness.heard(start + 12 * S);
+        liveness.answered(7, start + 12 * S);
+        assert_eq!(liveness.round_trip(), None);
+        liveness.answered(1, start + 12 * S);
+        assert_eq!(liveness.round_trip(), Some(2 * S));
+        assert_eq!(liveness.check(start + 22 * S), Verdict::Ask(2));
+    }
+}

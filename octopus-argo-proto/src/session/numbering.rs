@@ -1,0 +1,111 @@
+//! Numbers on packets, and acknowledgements.
+//!
+//! What is sent is numbered from the first version, so that a session can outlive its connection once both sides keep
+//! what is not acknowledged. This revision keeps nothing yet: after a cut a new session begins.
+
+use std::time::{Duration, Instant};
+
+/// Acknowledge at the latest after this many bytes.
+const ACK_BYTES: usize = 256 << 10;
+
+/// Acknowledge at the latest after this long.
+const ACK_DELAY: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Default)]
+pub(super) struct Numbering {
+    sent: u64,
+    /// What the other side says it has.
+    acknowledged: u64,
+    received: u64,
+    unacknowledged_bytes: usize,
+    ack_due: Option<Instant>,
+}
+
+/// What a packet's number says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// To be taken: the next one, or one without a number.
+    Next,
+    /// It was here before.
+    Again,
+    /// Something before it is missing, or its acknowledgement is of the future.
+    Impossible,
+}
+
+impl Numbering {
+    /// The number of the next packet with call frames.
+    pub(super) fn next(&mut self) -> u64 {
+        self.sent += 1;
+        self.sent
+    }
+
+    pub(super) fn arrived(&mut self, seq: u64, ack: u64, bytes: usize, now: Instant) -> Arrival {
+        if ack > self.sent {
+            return Arrival::Impossible;
+        }
+        self.acknowledged = self.acknowledged.max(ack);
+        if seq == 0 {
+            return Arrival::Next;
+        }
+        if seq <= self.received {
+            return Arrival::Again;
+        }
+        if seq != self.received + 1 {
+            return Arrival::Impossible;
+        }
+        self.received = seq;
+        self.unacknowledged_bytes = self.unacknowledged_bytes.saturating_add(bytes);
+        self.ack_due.get_or_insert(now + ACK_DELAY);
+        Arrival::Next
+    }
+
+    /// The acknowledgement for a packet that is sent anyway.
+    pub(super) fn ack(&mut self) -> u64 {
+        self.unacknowledged_bytes = 0;
+        self.ack_due = None;
+        self.received
+    }
+
+    /// Whether an acknowledgement is to be sent even if nothing else is.
+    pub(super) fn ack_is_due(&self, now: Instant) -> bool {
+        self.unacknowledged_bytes >= ACK_BYTES || self.ack_due.is_some_and(|due| now >= due)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.ack_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_each_number_once_and_in_order() {
+        let now = Instant::now();
+        let mut numbering = Numbering::default();
+        assert_eq!(numbering.arrived(0, 0, 1, now), Arrival::Next);
+        assert_eq!(numbering.arrived(1, 0, 1, now), Arrival::Next);
+        assert_eq!(numbering.arrived(1, 0, 1, now), Arrival::Again);
+        assert_eq!(numbering.arrived(3, 0, 1, now), Arrival::Impossible);
+        assert_eq!(
+            numbering.arrived(2, 1, 1, now),
+            Arrival::Impossible,
+            "nothing was sent to acknowledge"
+        );
+    }
+
+    #[test]
+    fn acknowledges_after_a_while_or_a_lot() {
+        let now = Instant::now();
+        let mut numbering = Numbering::default();
+        assert!(!numbering.ack_is_due(now));
+        assert_eq!(numbering.arrived(1, 0, 10, now), Arrival::Next);
+        assert!(!numbering.ack_is_due(now));
+        assert!(numbering.ack_is_due(now + ACK_DELAY));
+        assert_eq!(numbering.ack(), 1);
+        assert!(!numbering.ack_is_due(now + ACK_DELAY));
+        assert_eq!(numbering.arrived(2, 0, ACK_BYTES, now), Arrival::Next);
+        assert!(numbering.ack_is_due(now));
+    }
+}
