@@ -8,6 +8,7 @@
 //! | `argocd`  | [`argocd`]: the messages of Argo CD's own gRPC API, and [`Application`] from them |
 //! | `tonic`   | generated gRPC clients and servers for the messages of the other features; brings tonic, without a transport |
 //! | `session` | [`session`]: the protocol of the tunnel as a state machine without I/O |
+//! | `link`    | [`link`]: a session shared by tasks, for any async runtime; brings `session` |
 //!
 //! None is on by default; [`v1`] is always there, the messages of the tunnel and of the inventory. The `.proto` files are part of the package, below `proto/`, for other languages and for
 //! extensions of your own. The generated code is committed: nothing here needs protoc or a build script.
@@ -41,6 +42,7 @@
     not(feature = "session"),
     doc = "\n[`session`]: # \"needs the feature `session`\""
 )]
+#![cfg_attr(not(feature = "link"), doc = "\n[`link`]: # \"needs the feature `link`\"")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Written by tests/generated.rs. Its shape is that of the packages; the modules below give it readable names.
@@ -62,8 +64,13 @@ mod generated;
 
 pub mod v1;
 
+pub mod inventory;
+
 #[cfg(feature = "session")]
 pub mod session;
+
+#[cfg(feature = "link")]
+pub mod link;
 
 #[cfg(feature = "argocd")]
 pub mod argocd;

@@ -54,6 +54,13 @@ pub enum OpenError {
 #[non_exhaustive]
 pub struct UnknownCall;
 
+impl UnknownCall {
+    #[cfg(feature = "link")]
+    pub(crate) const fn new() -> Self {
+        Self
+    }
+}
+
 /// One side of a session. See the [module](super) for how it is driven.
 #[derive(Debug)]
 pub struct Session {

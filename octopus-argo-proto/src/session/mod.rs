@@ -3,7 +3,7 @@
 //! A [`Session`] is one side. It is told what arrives ([`Session::receive`]), what time it is and what its user wants;
 //! it says what to send ([`Session::next_packet`]), what happened ([`Session::next_event`]) and when it wants to be woken
 //! ([`Session::next_timeout`]). It never waits, never allocates a thread or a socket, and draws no randomness. Whoever
-//! drives it moves packets; [`crate::link`] does so for tasks and HTTP bodies.
+//! drives it moves packets. The module `link` (feature `link`) shares one between tasks.
 //!
 //! ```
 //! use std::time::{Duration, Instant};

@@ -1,0 +1,258 @@
+//! A call in two halves, so that both directions flow by themselves.
+
+use std::fmt;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use prost::bytes::Bytes;
+
+use super::Link;
+use super::state::{Opened, Slot};
+use crate::session::{CallEnd, CallId, Code, Metadata, Room, UnknownCall};
+
+/// A call that the other side opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct IncomingCall {
+    /// The gRPC path, `/package.Service/Method`.
+    pub path: String,
+    /// The request's headers.
+    pub metadata: Vec<Metadata>,
+    /// What was left until the deadline when it arrived.
+    pub timeout: Option<Duration>,
+    /// The request's body.
+    pub reader: CallReader,
+    /// The response. Dropped without an end, it tells the caller of an internal failure.
+    pub writer: CallWriter,
+}
+
+impl IncomingCall {
+    pub(super) fn new(link: Link, opened: Opened) -> Self {
+        let Opened {
+            call,
+            path,
+            metadata,
+            timeout,
+        } = opened;
+        let reader = CallReader {
+            link: link.clone(),
+            call,
+            mine: false,
+        };
+        let writer = CallWriter {
+            link,
+            call,
+            mine: false,
+            finished: false,
+        };
+        Self {
+            path,
+            metadata,
+            timeout,
+            reader,
+            writer,
+        }
+    }
+}
+
+/// What arrives on a call. Dropping it cancels a call that was opened here and is not over.
+pub struct CallReader {
+    link: Link,
+    call: CallId,
+    mine: bool,
+}
+
+impl CallReader {
+    pub(super) fn new(link: Link, call: CallId) -> Self {
+        Self {
+            link,
+            call,
+            mine: true,
+        }
+    }
+
+    /// The response headers of a call that was opened here, or how the call ended without them.
+    pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<Metadata>, CallEnd>> {
+        self.poll(cx, |slot| match (slot.head.take(), slot.over) {
+            (Some(head), _) => Some(Ok(head)),
+            (None, true) => Some(Err(slot.end.take().unwrap_or_else(gone))),
+            (None, false) => None,
+        })
+    }
+
+    /// The next piece of the body; `None` when it is complete, or the call over.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let next = self.poll(cx, |slot| match slot.data.pop_front() {
+            Some(payload) => Some(Some(payload)),
+            None if slot.complete => Some(None),
+            None => None,
+        });
+        if let Poll::Ready(Some(payload)) = &next {
+            let (call, size) = (self.call, payload.len());
+            self.link.change(|state, _| state.session.taken(call, size));
+        }
+        next
+    }
+
+    /// How a call that was opened here ended; `None` before the body is complete, and after it was taken.
+    pub fn take_end(&mut self) -> Option<CallEnd> {
+        self.link
+            .lock()
+            .slot(self.call)
+            .filter(|slot| slot.data.is_empty())
+            .and_then(|slot| slot.end.take())
+    }
+
+    fn poll<T>(&mut self, cx: &mut Context<'_>, ask: impl FnOnce(&mut Slot) -> Option<T>) -> Poll<T> {
+        let mut state = self.link.lock();
+        // The slot lives as long as its halves.
+        let Some(slot) = state.slot(self.call) else {
+            return Poll::Pending;
+        };
+        if let Some(answer) = ask(slot) {
+            Poll::Ready(answer)
+        } else {
+            slot.reader = Some(cx.waker().clone());
+            Poll::Pending
+        }
+    }
+}
+
+fn gone() -> CallEnd {
+    CallEnd::new(Code::INTERNAL, "the end of the call was taken before")
+}
+
+impl Drop for CallReader {
+    fn drop(&mut self) {
+        let (call, mine) = (self.call, self.mine);
+        self.link.change(|state, _| {
+            if mine {
+                state.session.cancel(call);
+            }
+            if let Some(slot) = state.slot(call) {
+                slot.over = slot.over || mine;
+                slot.data.clear();
+            }
+            state.half_gone(call);
+        });
+    }
+}
+
+impl fmt::Debug for CallReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallReader")
+            .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is sent on a call.
+pub struct CallWriter {
+    link: Link,
+    call: CallId,
+    mine: bool,
+    finished: bool,
+}
+
+impl CallWriter {
+    pub(super) fn new(link: Link, call: CallId) -> Self {
+        Self {
+            link,
+            call,
+            mine: true,
+            finished: false,
+        }
+    }
+
+    /// Waits until more of the body may be sent without piling up here.
+    ///
+    /// # Errors
+    /// [`UnknownCall`]: the call is over.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UnknownCall>> {
+        let mut state = self.link.lock();
+        let Some(slot) = state.slot(self.call) else {
+            return Poll::Ready(Err(UnknownCall::new()));
+        };
+        if slot.over {
+            return Poll::Ready(Err(UnknownCall::new()));
+        }
+        if slot.full {
+            slot.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits until the call is over, so that work for it can stop. For calls of the other side: until it is cancelled.
+    pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.link.lock();
+        match state.slot(self.call) {
+            Some(slot) if !slot.over => {
+                slot.writer = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Sends the response headers of a call of the other side.
+    ///
+    /// # Errors
+    /// [`UnknownCall`]: the call is over.
+    pub fn head(&mut self, metadata: Vec<Metadata>) -> Result<(), UnknownCall> {
+        let call = self.call;
+        self.link.change(|state, _| state.session.head(call, metadata))
+    }
+
+    /// Sends a piece of the body. To be called after [`CallWriter::poll_ready`].
+    ///
+    /// # Errors
+    /// [`UnknownCall`]: the call is over.
+    pub fn send(&mut self, payload: Bytes) -> Result<(), UnknownCall> {
+        let call = self.call;
+        self.link.change(|state, _| {
+            let room = state.session.send(call, payload)?;
+            if let (Room::Full, Some(slot)) = (room, state.slot(call)) {
+                slot.full = true;
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends the request body of a call that was opened here.
+    pub fn half_close(mut self) {
+        self.finished = true;
+        let call = self.call;
+        // The call may be over already, and then nobody waits for the rest.
+        let _ = self.link.change(|state, _| state.session.half_close(call));
+    }
+
+    /// Ends a call of the other side.
+    pub fn end(mut self, end: CallEnd) {
+        self.finished = true;
+        let call = self.call;
+        // As above.
+        let _ = self.link.change(|state, _| state.session.end(call, end));
+    }
+}
+
+impl Drop for CallWriter {
+    fn drop(&mut self) {
+        let (call, abandoned) = (self.call, !self.mine && !self.finished);
+        self.link.change(|state, _| {
+            if abandoned {
+                let end = CallEnd::new(Code::INTERNAL, "the service that answered the call went away");
+                let _ = state.session.end(call, end);
+            }
+            state.half_gone(call);
+        });
+    }
+}
+
+impl fmt::Debug for CallWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallWriter")
+            .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! A session shared by tasks: its calls as halves to read and to write, its packets as a stream.
+//!
+//! A [`Link`] wraps a [`Session`] for any async runtime. It has no tasks, sockets or timers of its own: whoever drives
+//! it sends what [`Link::packets`] yields, hands what arrives to [`Link::receive`], and calls [`Link::tick`] when
+//! [`Link::next_timeout`] has come. Everything else wakes by itself.
+//!
+//! ```
+//! use std::time::Instant;
+//!
+//! use octopus_argo_proto::link::Link;
+//! use octopus_argo_proto::session::{Config, InstanceId, Session};
+//!
+//! let session = Session::gateway(Config::default(), InstanceId::from_bytes([7; 16]), Instant::now());
+//! let link = Link::new(session, Instant::now);
+//! assert_eq!(link.open_calls(), 0);
+//! ```
+
+mod call;
+mod headers;
+mod state;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+pub use call::{CallReader, CallWriter, IncomingCall};
+pub use headers::{headers_from_metadata, metadata_from_headers};
+use state::State;
+
+use crate::session::{CloseReason, GoodbyeReason, OpenError, Peer, Request, Session};
+use crate::v1::Packet;
+
+/// A session that tasks share. Cloning shares it.
+#[derive(Clone)]
+pub struct Link {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    now: fn() -> Instant,
+}
+
+/// Something that concerns the session as a whole.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The handshake is complete.
+    Established(Peer),
+    /// The other side takes no further calls.
+    Draining(GoodbyeReason),
+    /// This side takes no further calls, and the last one is over.
+    Drained,
+    /// The session is over. The last notice.
+    Closed(CloseReason),
+}
+
+impl Link {
+    /// Shares `session`. `now` tells the time, for example `|| tokio::time::Instant::now().into_std()`.
+    #[must_use]
+    pub fn new(session: Session, now: fn() -> Instant) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(State::new(session)),
+                now,
+            }),
+        }
+    }
+
+    /// How many calls are open.
+    #[must_use]
+    pub fn open_calls(&self) -> usize {
+        self.lock().session.open_calls()
+    }
+
+    /// Whether the handshake is complete and the session not over.
+    #[must_use]
+    pub fn is_established(&self) -> bool {
+        self.lock().session.is_established()
+    }
+
+    /// What the last answered heartbeat took.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<std::time::Duration> {
+        self.lock().session.round_trip()
+    }
+
+    /// The packets to be sent. It ends when the session is over. To be polled by one task only.
+    #[must_use]
+    pub fn packets(&self) -> Packets {
+        Packets { link: self.clone() }
+    }
+
+    /// Takes a packet that arrived.
+    pub fn receive(&self, packet: Packet) {
+        self.change(|state, now| state.session.receive(packet, now));
+    }
+
+    /// The connection is gone: every call ends, and the session is over.
+    pub fn lost(&self) {
+        self.change(|state, _| state.session.lost());
+    }
+
+    /// Does what is due.
+    pub fn tick(&self) {
+        self.change(|state, now| state.session.tick(now));
+    }
+
+    /// When [`Link::tick`] is to be called next.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.lock().session.next_timeout()
+    }
+
+    /// Waits until [`Link::next_timeout`] is another than `known`.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost when the future is dropped. One task may wait at a time.
+    pub async fn timeout_changed(&self, known: Option<Instant>) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.session.next_timeout() == known {
+                state.timer = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// The next thing that concerns the session as a whole; after [`Notice::Closed`] it is given again for ever.
+    ///
+    /// # Cancel safety
+    /// Safe: a notice is taken only when it is returned. One task may wait at a time.
+    pub async fn notice(&self) -> Notice {
+        std::future::poll_fn(|cx| {
+            let mut state = self.lock();
+            if let Some(notice) = state.next_notice() {
+                Poll::Ready(notice)
+            } else {
+                state.watcher = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// The next call that the other side opened; `None` when the session is over.
+    ///
+    /// # Cancel safety
+    /// Safe: a call is taken only when it is returned. One task may wait at a time.
+    pub async fn accept(&self) -> Option<IncomingCall> {
+        std::future::poll_fn(|cx| {
+            let mut state = self.lock();
+            if let Some(opened) = state.incoming.pop_front() {
+                drop(state);
+                return Poll::Ready(Some(IncomingCall::new(self.clone(), opened)));
+            }
+            if state.is_closed() {
+                return Poll::Ready(None);
+            }
+            state.acceptor = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Opens a call.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what stands against it.
+    pub fn open(&self, request: Request) -> Result<(CallReader, CallWriter), OpenError> {
+        let call = self.change(|state, now| {
+            let call = state.session.open(request, now)?;
+            state.add_slot(call);
+            Ok(call)
+        })?;
+        Ok((
+            CallReader::new(self.clone(), call),
+            CallWriter::new(self.clone(), call),
+        ))
+    }
+
+    /// Takes no further calls. [`Notice::Drained`] follows.
+    pub fn drain(&self, reason: GoodbyeReason) {
+        self.change(|state, _| state.session.drain(reason));
+    }
+
+    /// Ends the session with a goodbye, which is the last packet.
+    pub fn leave(&self, reason: GoodbyeReason, message: &str) {
+        self.change(|state, _| state.session.leave(reason, message));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic of another holder leaves the session whole: it never stops between two of its rules.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the session, then tells everyone whom it concerns, outside the lock.
+    fn change<T>(&self, action: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let now = (self.shared.now)();
+        let mut wakers = Vec::new();
+        let result = {
+            let mut state = self.lock();
+            let result = action(&mut state, now);
+            state.settle(&mut wakers);
+            result
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        result
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("open_calls", &self.open_calls())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The packets that a [`Link`] wants sent.
+///
+/// A packet is made when it is asked for, so that urgent frames overtake what waits: the connection should ask only
+/// when it can take one.
+#[derive(Debug)]
+pub struct Packets {
+    link: Link,
+}
+
+impl futures_core::Stream for Packets {
+    type Item = Packet;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Packet>> {
+        let waker = cx.waker();
+        self.link.change(|state, now| {
+            if let Some(packet) = state.session.next_packet(now) {
+                return Poll::Ready(Some(packet));
+            }
+            if state.session.is_over() {
+                return Poll::Ready(None);
+            }
+            state.sender = Some(waker.clone());
+            Poll::Pending
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! What the lock of a [`Link`](super::Link) guards.
+
+use std::collections::{HashMap, VecDeque};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use prost::bytes::Bytes;
+
+use super::Notice;
+use crate::session::{CallEnd, CallId, CloseReason, Event, Metadata, Session};
+
+pub(super) struct State {
+    pub(super) session: Session,
+    slots: HashMap<CallId, Slot>,
+    pub(super) incoming: VecDeque<Opened>,
+    notices: VecDeque<Notice>,
+    closed: Option<CloseReason>,
+    told_timeout: Option<Instant>,
+    pub(super) sender: Option<Waker>,
+    pub(super) timer: Option<Waker>,
+    pub(super) acceptor: Option<Waker>,
+    pub(super) watcher: Option<Waker>,
+}
+
+/// A call that the other side opened and nobody has accepted yet.
+pub(super) struct Opened {
+    pub(super) call: CallId,
+    pub(super) path: String,
+    pub(super) metadata: Vec<Metadata>,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// What has come for a call and has not been fetched.
+#[derive(Default)]
+pub(super) struct Slot {
+    pub(super) head: Option<Vec<Metadata>>,
+    pub(super) data: VecDeque<Bytes>,
+    /// No more data will come.
+    pub(super) complete: bool,
+    pub(super) end: Option<CallEnd>,
+    /// The call is over: nothing can be sent on it.
+    pub(super) over: bool,
+    pub(super) full: bool,
+    pub(super) reader: Option<Waker>,
+    pub(super) writer: Option<Waker>,
+    halves_gone: u8,
+}
+
+impl State {
+    pub(super) fn new(session: Session) -> Self {
+        Self {
+            session,
+            slots: HashMap::new(),
+            incoming: VecDeque::new(),
+            notices: VecDeque::new(),
+            closed: None,
+            told_timeout: None,
+            sender: None,
+            timer: None,
+            acceptor: None,
+            watcher: None,
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    pub(super) fn next_notice(&mut self) -> Option<Notice> {
+        self.notices
+            .pop_front()
+            .or_else(|| self.closed.clone().map(Notice::Closed))
+    }
+
+    pub(super) fn add_slot(&mut self, call: CallId) {
+        self.slots.insert(call, Slot::default());
+    }
+
+    /// What has come for a call whose halves are not both gone.
+    pub(super) fn slot(&mut self, call: CallId) -> Option<&mut Slot> {
+        self.slots.get_mut(&call)
+    }
+
+    /// One of the two halves of a call is gone.
+    pub(super) fn half_gone(&mut self, call: CallId) {
+        if let Some(slot) = self.slots.get_mut(&call) {
+            slot.halves_gone += 1;
+            if slot.halves_gone == 2 {
+                self.slots.remove(&call);
+            }
+        }
+    }
+
+    /// Brings events to those they concern, and collects whom to wake.
+    pub(super) fn settle(&mut self, wakers: &mut Vec<Waker>) {
+        while let Some(event) = self.session.next_event() {
+            self.note(event, wakers);
+        }
+        // Whether there is something to send is known only by asking for it, which the sender does.
+        wakers.extend(self.sender.take());
+        let timeout = self.session.next_timeout();
+        if timeout != self.told_timeout {
+            self.told_timeout = timeout;
+            wakers.extend(self.timer.take());
+        }
+    }
+
+    fn note(&mut self, event: Event, wakers: &mut Vec<Waker>) {
+        match event {
+            Event::Opened {
+                call,
+                path,
+                metadata,
+                timeout,
+            } => {
+                self.slots.insert(call, Slot::default());
+                self.incoming.push_back(Opened {
+                    call,
+                    path,
+                    metadata,
+                    timeout,
+                });
+                wakers.extend(self.acceptor.take());
+            }
+            Event::Head { call, metadata } => {
+                if let Some(slot) = self.slots.get_mut(&call) {
+                    slot.head = Some(metadata);
+                    wakers.extend(slot.reader.take());
+                }
+            }
+            Event::Data { call, payload } => {
+                if let Some(slot) = self.slots.get_mut(&call) {
+                    slot.data.push_back(payload);
+                    wakers.extend(slot.reader.take());
+                }
+            }
+            Event::HalfClosed { call } => {
+                if let Some(slot) = self.slots.get_mut(&call) {
+                    slot.complete = true;
+                    wakers.extend(slot.reader.take());
+                }
+            }
+            Event::Ended { call, end } => self.finish(call, Some(end), wakers),
+            Event::Cancelled { call } => {
+                self.incoming.retain(|opened| opened.call != call);
+                self.finish(call, None, wakers);
+            }
+            Event::Writable { call } => {
+                if let Some(slot) = self.slots.get_mut(&call) {
+                    slot.full = false;
+                    wakers.extend(slot.writer.take());
+                }
+            }
+            Event::Established(peer) => self.tell(Notice::Established(peer), wakers),
+            Event::Draining(reason) => self.tell(Notice::Draining(reason), wakers),
+            Event::Drained => self.tell(Notice::Drained, wakers),
+            Event::Closed(reason) => {
+                self.closed = Some(reason);
+                wakers.extend(self.watcher.take());
+                wakers.extend(self.acceptor.take());
+            }
+        }
+    }
+
+    fn tell(&mut self, notice: Notice, wakers: &mut Vec<Waker>) {
+        self.notices.push_back(notice);
+        wakers.extend(self.watcher.take());
+    }
+
+    fn finish(&mut self, call: CallId, end: Option<CallEnd>, wakers: &mut Vec<Waker>) {
+        if let Some(slot) = self.slots.get_mut(&call) {
+            slot.complete = true;
+            slot.over = true;
+            slot.end = end;
+            wakers.extend(slot.reader.take());
+            wakers.extend(slot.writer.take());
+        }
+    }
+}
