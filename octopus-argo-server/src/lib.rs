@@ -1,4 +1,59 @@
 //! A service to mount in your own server. Listener, TLS and database are yours, or optional helpers of ours.
 //!
-//! Empty so far. This crate will hold the server's end: the tunnel service, the handles through which any tonic client
-//! calls what runs behind a gateway, the replica of every gateway's inventory, registration and the stores.
+//! Gateways dial in and keep one stream open; this crate answers it, keeps a replica of every gateway's applications,
+//! and gives each gateway as a [`Gateway`], over which any tonic client calls Argo CD as if it were next door.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use octopus_argo_core::Scope;
+//! use octopus_argo_server::{MemoryStore, Server};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::new(Arc::new(MemoryStore::default()));
+//! let mount = server.tunnel(); // on any tonic or axum router
+//! # let _ = mount;
+//!
+//! let scope = Scope::from_texts("payments", "staging", None)?;
+//! let fleet = server.fleet().await?;
+//! for (view, resolution) in fleet.resolve(&scope).filter(|(_, resolution)| resolution.is_match()) {
+//!     println!("{} on {}", resolution.name(), view.instance.name);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The gateway's end is `octopus-argo-client`; what is on the wire is `octopus-argo-proto`.
+
+mod id;
+pub use id::{GatewayId, IdError, InstanceId};
+
+mod store;
+pub use store::{GatewayToken, Instance, InstanceStore, MemoryStore, StoreError};
+
+mod server;
+pub use server::Server;
+
+mod tunnel;
+pub use tunnel::{PacketStream, TunnelService};
+
+mod handle;
+pub use handle::Gateway;
+
+mod body;
+pub use body::TunnelBody;
+
+mod error;
+pub use error::{TunnelError, TunnelErrorKind};
+
+mod fleet;
+pub use fleet::{Fleet, InstanceView};
+
+mod event;
+pub use event::{Connection, ServerEvent};
+
+mod follow;
+mod registry;
+mod replica;
+
+pub use replica::ArgoCd;

@@ -227,6 +227,13 @@ impl CallWriter {
         let _ = self.link.change(|state, _| state.session.half_close(call));
     }
 
+    /// Gives a call up that was opened here, because its request body cannot be completed.
+    pub fn abort(mut self) {
+        self.finished = true;
+        let call = self.call;
+        self.link.change(|state, _| state.abort(call));
+    }
+
     /// Ends a call of the other side.
     pub fn end(mut self, end: CallEnd) {
         self.finished = true;

@@ -26,7 +26,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 pub use call::{CallReader, CallWriter, IncomingCall};
-pub use headers::{headers_from_metadata, metadata_from_headers};
+pub use headers::{
+    GRPC_TIMEOUT, grpc_timeout, grpc_timeout_value, headers_from_metadata, metadata_from_headers,
+};
 use state::State;
 
 use crate::session::{CloseReason, GoodbyeReason, OpenError, Peer, Request, Session};

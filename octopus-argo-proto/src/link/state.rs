@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use prost::bytes::Bytes;
 
 use super::Notice;
-use crate::session::{CallEnd, CallId, CloseReason, Event, Metadata, Session};
+use crate::session::{CallEnd, CallId, CloseReason, Code, Event, Metadata, Session};
 
 pub(super) struct State {
     pub(super) session: Session,
@@ -16,6 +16,8 @@ pub(super) struct State {
     notices: VecDeque<Notice>,
     closed: Option<CloseReason>,
     told_timeout: Option<Instant>,
+    /// Who is to hear of calls that were given up here.
+    aborted: Vec<Waker>,
     pub(super) sender: Option<Waker>,
     pub(super) timer: Option<Waker>,
     pub(super) acceptor: Option<Waker>,
@@ -55,6 +57,7 @@ impl State {
             notices: VecDeque::new(),
             closed: None,
             told_timeout: None,
+            aborted: Vec::new(),
             sender: None,
             timer: None,
             acceptor: None,
@@ -91,11 +94,26 @@ impl State {
         }
     }
 
+    /// Cancels a call that was opened here; whoever reads it is told.
+    pub(super) fn abort(&mut self, call: CallId) {
+        self.session.cancel(call);
+        if let Some(slot) = self.slots.get_mut(&call).filter(|slot| !slot.over) {
+            slot.over = true;
+            slot.complete = true;
+            slot.end = Some(CallEnd::new(
+                Code::CANCELLED,
+                "the request could not be completed",
+            ));
+            self.aborted.extend(slot.reader.take());
+        }
+    }
+
     /// Brings events to those they concern, and collects whom to wake.
     pub(super) fn settle(&mut self, wakers: &mut Vec<Waker>) {
         while let Some(event) = self.session.next_event() {
             self.note(event, wakers);
         }
+        wakers.append(&mut self.aborted);
         // Whether there is something to send is known only by asking for it, which the sender does.
         wakers.extend(self.sender.take());
         let timeout = self.session.next_timeout();

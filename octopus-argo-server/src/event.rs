@@ -1,0 +1,71 @@
+//! What a server tells of its gateways.
+
+use std::time::Duration;
+
+use octopus_argo_proto::session::CloseReason;
+
+use crate::GatewayId;
+
+/// Something that happened to a gateway.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ServerEvent {
+    /// A gateway is connected and can be called.
+    Connected {
+        /// The gateway.
+        gateway: GatewayId,
+        /// The version of its program, as it says.
+        version: String,
+    },
+    /// A gateway's session was ended, because another process came with its credential.
+    Superseded {
+        /// The gateway.
+        gateway: GatewayId,
+    },
+    /// A gateway is no longer connected.
+    Disconnected {
+        /// The gateway.
+        gateway: GatewayId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// All applications of a gateway are known.
+    InventoryComplete {
+        /// The gateway.
+        gateway: GatewayId,
+        /// How many there are.
+        applications: usize,
+    },
+    /// Applications of a gateway have changed.
+    InventoryChanged {
+        /// The gateway.
+        gateway: GatewayId,
+    },
+    /// Somebody came with an id or a token that is not known.
+    Refused {
+        /// The gateway that it wanted to be, where it gave a usable id.
+        gateway: Option<GatewayId>,
+    },
+}
+
+/// How a gateway is connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Connection {
+    /// It can be called.
+    Online {
+        /// For how long.
+        for_: Duration,
+        /// The version of its program, as it says.
+        version: String,
+        /// What the last heartbeat took, once there was one.
+        round_trip: Option<Duration>,
+    },
+    /// It was connected, and is not now.
+    Offline {
+        /// For how long.
+        for_: Duration,
+    },
+    /// It has not connected since the server started.
+    Never,
+}

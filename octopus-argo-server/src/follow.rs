@@ -1,0 +1,58 @@
+//! Keeping a replica up to date: one task per session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use octopus_argo_proto::v1::WatchRequest;
+use octopus_argo_proto::v1::inventory_client::InventoryClient;
+use tonic::Status;
+
+use crate::handle::Gateway;
+use crate::registry::Registry;
+use crate::{GatewayId, ServerEvent};
+
+/// How many known records one message names: well under the size of a chunk.
+const KNOWN_PER_MESSAGE: usize = 1024;
+
+/// How long to wait before asking again, when a gateway's inventory fails while its session lives.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// Follows the inventory of a gateway for as long as the future is polled.
+pub(crate) async fn follow(gateway: GatewayId, registry: Arc<Registry>) {
+    loop {
+        match follow_once(&gateway, &registry).await {
+            Ok(()) => tracing::debug!(gateway.id = %gateway, "the inventory ended"),
+            Err(status) => {
+                tracing::debug!(gateway.id = %gateway, error = &status as &dyn std::error::Error, "inventory lost");
+            }
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+async fn follow_once(gateway: &GatewayId, registry: &Arc<Registry>) -> Result<(), Status> {
+    let replica = registry.replica(gateway);
+    let known = replica.known();
+    let messages: Vec<WatchRequest> = known
+        .chunks(KNOWN_PER_MESSAGE)
+        .map(|known| WatchRequest {
+            known: known.to_vec(),
+        })
+        .collect();
+    let mut inventory = InventoryClient::new(Gateway::new(gateway.clone(), registry.clone()));
+    let mut changes = inventory.watch(tokio_stream::iter(messages)).await?.into_inner();
+    while let Some(batch) = changes.message().await? {
+        let effect = replica.apply(batch.changes);
+        if let Some(applications) = effect.completed {
+            registry.tell(ServerEvent::InventoryComplete {
+                gateway: gateway.clone(),
+                applications,
+            });
+        } else if effect.changed {
+            registry.tell(ServerEvent::InventoryChanged {
+                gateway: gateway.clone(),
+            });
+        }
+    }
+    Ok(())
+}

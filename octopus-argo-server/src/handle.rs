@@ -1,0 +1,144 @@
+//! A gateway as a service: what any tonic client calls.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Request, Response, header};
+use http_body::Body as _;
+use octopus_argo_proto::link::{
+    CallWriter, GRPC_TIMEOUT, grpc_timeout, headers_from_metadata, metadata_from_headers,
+};
+use octopus_argo_proto::session;
+use tonic::body::Body;
+
+use crate::body::{self, TunnelBody};
+use crate::registry::Registry;
+use crate::{GatewayId, TunnelError};
+
+/// A gateway, wherever it is connected now. Cheap to clone, and never stale: each call looks the live session up.
+///
+/// It is a [`tower::Service`](tower_service::Service) for gRPC requests, so every tonic-generated client works over it
+/// unchanged. It is always ready; a gateway that is offline is said so at once, as UNAVAILABLE.
+///
+/// ```no_run
+/// # async fn example(gateway: octopus_argo_server::Gateway) -> Result<(), tonic::Status> {
+/// use octopus_argo_proto::argocd::version::version_service_client::VersionServiceClient;
+///
+/// let mut argo_cd = VersionServiceClient::new(gateway);
+/// println!("{:?}", argo_cd.version(()).await?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancel safety
+/// Dropping the response future or the response body cancels the call.
+#[derive(Clone)]
+pub struct Gateway {
+    id: GatewayId,
+    registry: Arc<Registry>,
+}
+
+impl Gateway {
+    pub(crate) fn new(id: GatewayId, registry: Arc<Registry>) -> Self {
+        Self { id, registry }
+    }
+
+    /// Which gateway it is.
+    #[must_use]
+    pub fn id(&self) -> &GatewayId {
+        &self.id
+    }
+
+    /// Whether it is connected now.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.registry.live(&self.id).is_ok()
+    }
+
+    async fn send(self, request: Request<Body>) -> Result<Response<TunnelBody>, TunnelError> {
+        let link = self.registry.live(&self.id)?;
+        let (parts, body) = request.into_parts();
+        let metadata = metadata_from_headers(&parts.headers, |name| *name == GRPC_TIMEOUT);
+        let mut open = session::Request::new(parts.uri.path()).metadata(metadata);
+        if let Some(timeout) = grpc_timeout(&parts.headers) {
+            open = open.timeout(timeout);
+        }
+        let (mut reader, writer) = link.open(open).map_err(TunnelError::open)?;
+        self.upload(body, writer).await;
+        match std::future::poll_fn(|cx| reader.poll_head(cx)).await {
+            Ok(head) => {
+                let mut response = Response::new(TunnelBody::new(reader));
+                *response.headers_mut() = headers_from_metadata(head);
+                Ok(response)
+            }
+            Err(end) => {
+                let mut response = Response::new(TunnelBody::empty());
+                *response.headers_mut() = body::trailers(end)?;
+                let kind = HeaderValue::from_static("application/grpc");
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                Ok(response)
+            }
+        }
+    }
+
+    /// Sends the request body. Of most calls it is there at once; the others get a task, because it has to flow
+    /// whether or not somebody reads the response.
+    async fn upload(&self, body: Body, writer: CallWriter) {
+        let mut upload = Box::pin(upload(body, writer));
+        let done = std::future::poll_fn(|cx| Poll::Ready(upload.as_mut().poll(cx).is_ready())).await;
+        if !done {
+            self.registry.tasks.spawn(upload);
+        }
+    }
+}
+
+async fn upload(mut body: Body, mut writer: CallWriter) {
+    loop {
+        let frame = std::future::poll_fn(|cx| {
+            if writer.poll_over(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            Pin::new(&mut body).poll_frame(cx).map(Some)
+        })
+        .await;
+        match frame {
+            // The call is over: nobody wants the rest.
+            None => return,
+            Some(None) => return writer.half_close(),
+            Some(Some(Err(_))) => return writer.abort(),
+            Some(Some(Ok(frame))) => {
+                // A gRPC request has no trailers.
+                let Ok(payload) = frame.into_data() else { continue };
+                if std::future::poll_fn(|cx| writer.poll_ready(cx)).await.is_err()
+                    || writer.send(payload).is_err()
+                {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl tower_service::Service<Request<Body>> for Gateway {
+    type Response = Response<TunnelBody>;
+    type Error = TunnelError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<TunnelBody>, TunnelError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TunnelError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.clone().send(request))
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

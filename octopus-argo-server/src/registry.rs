@@ -1,0 +1,190 @@
+//! Which gateway is connected by which session.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use octopus_argo_proto::link::Link;
+use octopus_argo_proto::session::{GoodbyeReason, InstanceId as ProcessId, Peer, SessionId};
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::replica::Replica;
+use crate::{Connection, GatewayId, ServerEvent, TunnelError};
+
+/// How many events a slow listener may be behind before it misses some.
+const EVENTS: usize = 1024;
+
+pub(crate) struct Registry {
+    entries: Mutex<HashMap<GatewayId, Entry>>,
+    events: broadcast::Sender<ServerEvent>,
+    /// Every task that the server started.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopping: CancellationToken,
+}
+
+struct Entry {
+    session: Option<Live>,
+    offline_since: Option<Instant>,
+    replica: Arc<Replica>,
+}
+
+struct Live {
+    id: SessionId,
+    process: Option<ProcessId>,
+    peer: Peer,
+    link: Link,
+    since: Instant,
+    retire: Retire,
+}
+
+/// Tells the task of a session that it should take no further calls, and why.
+pub(crate) type Retire = watch::Sender<Option<GoodbyeReason>>;
+
+impl Registry {
+    pub(crate) fn new(stopping: CancellationToken) -> Self {
+        Self {
+            entries: Mutex::default(),
+            events: broadcast::channel(EVENTS).0,
+            tasks: TaskTracker::new(),
+            stopping,
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<GatewayId, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
+        self.events.subscribe()
+    }
+
+    pub(crate) fn tell(&self, event: ServerEvent) {
+        // Nobody listening is not an error.
+        let _ = self.events.send(event);
+    }
+
+    /// The session to call a gateway through.
+    pub(crate) fn live(&self, gateway: &GatewayId) -> Result<Link, TunnelError> {
+        let entries = self.entries();
+        let Some(entry) = entries.get(gateway) else {
+            return Err(TunnelError::offline(None));
+        };
+        match &entry.session {
+            Some(live) => Ok(live.link.clone()),
+            None => Err(TunnelError::offline(
+                entry.offline_since.map(|since| since.elapsed()),
+            )),
+        }
+    }
+
+    /// How a gateway is connected.
+    pub(crate) fn connection(&self, gateway: &GatewayId) -> Connection {
+        let entries = self.entries();
+        match entries.get(gateway) {
+            None => Connection::Never,
+            Some(Entry {
+                session: Some(live), ..
+            }) => Connection::Online {
+                for_: live.since.elapsed(),
+                version: live.peer.version.clone(),
+                round_trip: live.link.round_trip(),
+            },
+            Some(Entry { offline_since, .. }) => {
+                offline_since.map_or(Connection::Never, |since| Connection::Offline {
+                    for_: since.elapsed(),
+                })
+            }
+        }
+    }
+
+    /// What is known of a gateway's applications; kept over reconnections.
+    pub(crate) fn replica(&self, gateway: &GatewayId) -> Arc<Replica> {
+        let mut entries = self.entries();
+        entries
+            .entry(gateway.clone())
+            .or_insert_with(Entry::new)
+            .replica
+            .clone()
+    }
+
+    /// Makes `link` the session of its gateway. The one before it ends: at once if another process had it, which is
+    /// told that it was superseded; after its open calls if it was the same process that came back.
+    pub(crate) fn attach(&self, gateway: &GatewayId, link: &Link, peer: &Peer, retire: Retire) {
+        let live = Live {
+            id: peer.session,
+            process: peer.instance,
+            peer: peer.clone(),
+            link: link.clone(),
+            since: Instant::now(),
+            retire,
+        };
+        let before = {
+            let mut entries = self.entries();
+            entries
+                .entry(gateway.clone())
+                .or_insert_with(Entry::new)
+                .session
+                .replace(live)
+        };
+        if let Some(before) = before {
+            if before.process == peer.instance {
+                before.retire.send_replace(Some(GoodbyeReason::Rotation));
+            } else {
+                before.link.leave(
+                    GoodbyeReason::Superseded,
+                    "another process came with the same credential",
+                );
+                self.tell(ServerEvent::Superseded {
+                    gateway: gateway.clone(),
+                });
+            }
+        }
+        self.tell(ServerEvent::Connected {
+            gateway: gateway.clone(),
+            version: peer.version.clone(),
+        });
+    }
+
+    /// The session is over. Does nothing if the gateway has another one by now.
+    pub(crate) fn detach(&self, gateway: &GatewayId, session: SessionId) -> bool {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(gateway) else {
+            return false;
+        };
+        let was_live = entry.session.take_if(|live| live.id == session).is_some();
+        if was_live {
+            entry.offline_since = Some(Instant::now());
+        }
+        was_live
+    }
+
+    /// Ends the live session of a gateway.
+    pub(crate) fn end(&self, gateway: &GatewayId, reason: GoodbyeReason, message: &str) {
+        let link = self
+            .entries()
+            .get(gateway)
+            .and_then(|entry| Some(entry.session.as_ref()?.link.clone()));
+        if let Some(link) = link {
+            link.leave(reason, message);
+        }
+    }
+
+    /// Lets every live session run out.
+    pub(crate) fn retire_all(&self, reason: GoodbyeReason) {
+        for live in self.entries().values().filter_map(|entry| entry.session.as_ref()) {
+            live.retire.send_replace(Some(reason));
+        }
+    }
+}
+
+impl Entry {
+    fn new() -> Self {
+        Self {
+            session: None,
+            offline_since: None,
+            replica: Arc::default(),
+        }
+    }
+}

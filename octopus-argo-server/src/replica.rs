@@ -1,0 +1,116 @@
+//! What is known of the applications behind one gateway.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use octopus_argo_core::{Application, Uid};
+use octopus_argo_proto::inventory::uid_from_wire;
+use octopus_argo_proto::v1::{self, change};
+
+/// What a gateway says of its Argo CD.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ArgoCd {
+    /// Whether the gateway can see it; `None` before it has said so.
+    pub reachable: Option<bool>,
+    /// What is wrong, where something is.
+    pub problem: Option<String>,
+    /// Its version, once known.
+    pub version: Option<String>,
+}
+
+/// The applications of one gateway. Kept while it is away: what was last known is better than nothing.
+#[derive(Default)]
+pub(crate) struct Replica {
+    state: RwLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    applications: HashMap<Uid, Held>,
+    argo_cd: ArgoCd,
+    complete: bool,
+}
+
+struct Held {
+    digest: u64,
+    application: Arc<Application>,
+}
+
+/// What a batch of changes did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Effect {
+    pub(crate) changed: bool,
+    /// The number of applications, if the snapshot is complete with this batch.
+    pub(crate) completed: Option<usize>,
+}
+
+impl Replica {
+    /// What is held, so that only the difference is sent.
+    pub(crate) fn known(&self) -> Vec<v1::Known> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let known = state.applications.iter().map(|(uid, held)| v1::Known {
+            uid: bytes::Bytes::copy_from_slice(uid.as_bytes()),
+            digest: held.digest,
+        });
+        known.collect()
+    }
+
+    /// Takes a batch of changes. What cannot be read is left out and counted as no change; it is the gateway's fault,
+    /// and one bad record must not hide the others.
+    pub(crate) fn apply(&self, changes: Vec<v1::Change>) -> Effect {
+        let mut effect = Effect::default();
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            match change.change {
+                Some(change::Change::Upsert(record)) => {
+                    let digest = record.digest;
+                    let Ok(application) = Application::try_from(record) else {
+                        continue;
+                    };
+                    let Some(uid) = application.uid else { continue };
+                    state.applications.insert(
+                        uid,
+                        Held {
+                            digest,
+                            application: Arc::new(application),
+                        },
+                    );
+                    effect.changed = true;
+                }
+                Some(change::Change::Removed(uid)) => {
+                    let Ok(uid) = uid_from_wire(&uid) else { continue };
+                    effect.changed |= state.applications.remove(&uid).is_some();
+                }
+                Some(change::Change::SnapshotEnd(_)) => {
+                    state.complete = true;
+                    effect.completed = Some(state.applications.len());
+                }
+                Some(change::Change::ArgoCd(argo_cd)) => {
+                    let text = |text: String| (!text.is_empty()).then_some(text);
+                    let version = text(argo_cd.version).or_else(|| state.argo_cd.version.take());
+                    state.argo_cd = ArgoCd {
+                        reachable: Some(argo_cd.reachable),
+                        problem: text(argo_cd.problem),
+                        version,
+                    };
+                    effect.changed = true;
+                }
+                None => {}
+            }
+        }
+        effect
+    }
+
+    /// What is known now. Cheap: applications are shared.
+    pub(crate) fn snapshot(&self) -> (Vec<Arc<Application>>, ArgoCd, bool) {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let mut applications: Vec<_> = state
+            .applications
+            .values()
+            .map(|held| held.application.clone())
+            .collect();
+        applications.sort_by(|left, right| left.name.cmp(&right.name));
+        (applications, state.argo_cd.clone(), state.complete)
+    }
+}

@@ -1,0 +1,146 @@
+//! The server as one thing to hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use octopus_argo_proto::session::{Config, GoodbyeReason};
+use octopus_argo_proto::v1::tunnel_server::TunnelServer;
+use tokio::sync::broadcast;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::fleet::{Fleet, InstanceView};
+use crate::handle::Gateway;
+use crate::registry::Registry;
+use crate::store::{InstanceStore, StoreError};
+use crate::tunnel::TunnelService;
+use crate::{Connection, GatewayId, ServerEvent};
+
+/// The server's end: it accepts gateways, knows their applications, and calls what runs behind them.
+///
+/// It has no listener of its own: mount [`Server::tunnel`] on any tonic or axum router. Cloning shares it. When the last
+/// clone is dropped, or on [`Server::shutdown`], every session and task ends.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use octopus_argo_server::{MemoryStore, Server};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let server = Server::new(Arc::new(MemoryStore::default()));
+/// let service = server.tunnel();
+/// // tonic::transport::Server::builder().add_service(service) …
+/// # let _ = service;
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Server {
+    registry: Arc<Registry>,
+    store: Arc<dyn InstanceStore>,
+    config: Config,
+    _ends: Arc<DropGuard>,
+}
+
+impl Server {
+    /// A server that admits the gateways of `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn InstanceStore>) -> Self {
+        let config = Config::default().software(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        Self::with_config(store, config)
+    }
+
+    /// The same with other limits for sessions.
+    #[must_use]
+    pub fn with_config(store: Arc<dyn InstanceStore>, config: Config) -> Self {
+        let stopping = CancellationToken::new();
+        let ends = Arc::new(stopping.clone().drop_guard());
+        Self {
+            registry: Arc::new(Registry::new(stopping)),
+            store,
+            config,
+            _ends: ends,
+        }
+    }
+
+    /// The service that gateways connect to, to be mounted on a router. Needs a Tokio runtime where it is called.
+    #[must_use]
+    pub fn tunnel(&self) -> TunnelServer<TunnelService> {
+        TunnelServer::new(TunnelService::new(
+            self.registry.clone(),
+            self.store.clone(),
+            self.config.clone(),
+        ))
+    }
+
+    /// A gateway, to be called like any gRPC server. It need not be connected, nor even be known, now.
+    #[must_use]
+    pub fn gateway(&self, id: &GatewayId) -> Gateway {
+        Gateway::new(id.clone(), self.registry.clone())
+    }
+
+    /// How a gateway is connected now.
+    #[must_use]
+    pub fn connection(&self, id: &GatewayId) -> Connection {
+        self.registry.connection(id)
+    }
+
+    /// Everything that is known now, of every instance.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the store does not say which instances there are.
+    ///
+    /// # Cancel safety
+    /// Safe: it only reads.
+    pub async fn fleet(&self) -> Result<Fleet, StoreError> {
+        let view = |instance: crate::Instance| {
+            let (applications, argo_cd, complete) = self.registry.replica(&instance.gateway).snapshot();
+            let connection = self.registry.connection(&instance.gateway);
+            InstanceView {
+                instance,
+                connection,
+                argo_cd,
+                complete,
+                applications,
+            }
+        };
+        Ok(Fleet::new(
+            self.store.instances().await?.into_iter().map(view).collect(),
+        ))
+    }
+
+    /// What happens from now on. A listener that is more than 1024 events behind misses some, and is told so.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<ServerEvent> {
+        self.registry.subscribe()
+    }
+
+    /// Ends the session of a gateway whose credential was taken away, and tells it so.
+    pub fn revoke(&self, id: &GatewayId) {
+        self.registry
+            .end(id, GoodbyeReason::Revoked, "the credential was revoked");
+    }
+
+    /// Ends in good order: gateways are told to come back later, open calls may go on for `grace`, and every task that
+    /// the server started has ended when this returns.
+    ///
+    /// # Cancel safety
+    /// Safe: a dropped shutdown goes on without anybody waiting for it.
+    pub async fn shutdown(&self, grace: Duration) {
+        // Nobody new is let in from here on.
+        self.registry.tasks.close();
+        self.registry.retire_all(GoodbyeReason::Shutdown);
+        if tokio::time::timeout(grace, self.registry.tasks.wait())
+            .await
+            .is_err()
+        {
+            self.registry.stopping.cancel();
+            self.registry.tasks.wait().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Server")
+    }
+}
