@@ -33,7 +33,8 @@
 //! It does no I/O, knows no async runtime and no clock: bytes and times come in as arguments. What speaks to Argo CD
 //! and to Octopus is in the sibling crates `octopus-argo-client` and `octopus-argo-server`.
 //!
-//! Where to go next: [`read`] for whole fleets, [`scope`] for explanations, [`annotation`] for the keys.
+//! Where to go next: [`read`] for whole fleets, [`scope`] for explanations, [`annotation`] for the keys,
+//! [`tls`] for when a server is trusted.
 //!
 //! # Features
 //!
@@ -62,3 +63,13 @@ pub mod scope;
 pub use scope::{Resolution, Scope, ScopeError};
 
 pub mod health;
+
+mod address;
+pub use address::{AddressError, DEFAULT_GRPC_PORT, Host, ServerAddress};
+
+mod thumbprint;
+pub use thumbprint::{KeyPin, Thumbprint, ThumbprintError};
+
+pub mod tls;
+
+pub mod http2;
