@@ -1,0 +1,254 @@
+//! The service over an HTTP/2 connection, and how the connection ends.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{HeaderValue, USER_AGENT};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use octopus_argo_core::{Thumbprint, http2};
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::DropGuard;
+use tonic::body::Body;
+use tower_service::Service;
+
+use super::call::{CallError, ResponseBody, ResponseFuture};
+use super::first_frame::FirstFrame;
+use super::tasks::Tasks;
+use super::{Config, Http2Error};
+use crate::credentials::Authenticate;
+use crate::dial::BoxStream;
+
+/// One authenticated HTTP/2 connection, as a service that tonic's generated clients work over. Cloning shares it.
+///
+/// It ends when the last clone, unfinished call and response body is dropped, when [`close`](Self::close) is called,
+/// when the server ends it, or when a ping stays unanswered. Calls then fail with `UNAVAILABLE`.
+///
+/// ```no_run
+/// # async fn example(config: octopus_argo_client::connection::Config) -> Result<(), Box<dyn std::error::Error>> {
+/// let connection = octopus_argo_client::connection::connect(&config).await?;
+/// let mut grpc = tonic::client::Grpc::new(connection.clone());
+/// grpc.ready().await?;
+/// let closed = connection.closed().await;
+/// println!("{closed}");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Connection {
+    service: Authenticate<Http2>,
+}
+
+impl Connection {
+    pub(super) fn new(service: Authenticate<Http2>) -> Self {
+        Self { service }
+    }
+
+    /// The thumbprint of the certificate that the server showed; none without TLS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Thumbprint> {
+        self.shared().certificate
+    }
+
+    /// Whether the connection has ended, so that every further call will fail.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let closed = &self.shared().closed;
+        // The sender is gone where the task was cancelled.
+        closed.borrow().is_some() || closed.has_changed().is_err()
+    }
+
+    /// Waits for the end of the connection and says why it ended.
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn closed(&self) -> Closed {
+        closed(self.shared().closed.clone()).await
+    }
+
+    /// Ends the connection now, also for clones, and waits until its tasks have ended. Calls in flight fail.
+    ///
+    /// # Cancel safety
+    /// Cancel-safe: the connection ends all the same.
+    pub async fn close(self) {
+        let shared = self.shared();
+        shared.tasks.cancel.cancel();
+        shared.tasks.tracker.close();
+        shared.tasks.tracker.wait().await;
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.service.inner().shared
+    }
+}
+
+impl Service<Request<Body>> for Connection {
+    type Response = Response<ResponseBody>;
+    type Error = CallError;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> ResponseFuture {
+        self.service.call(request)
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the connection ended")]
+pub struct Closed {
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl Closed {
+    /// Whether it ended in order: by the server's goodbye, or because this side let go of it.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.source.is_none()
+    }
+}
+
+/// The connection without credentials.
+#[derive(Clone)]
+pub(super) struct Http2 {
+    sender: SendRequest<Body>,
+    shared: Arc<Shared>,
+}
+
+/// What calls in flight hold on to. Dropping the last one ends the connection's tasks.
+pub(super) struct Shared {
+    tasks: Tasks,
+    _guard: DropGuard,
+    closed: watch::Receiver<Option<Closed>>,
+    certificate: Option<Thumbprint>,
+    scheme: Scheme,
+    authority: Authority,
+}
+
+/// Begins HTTP/2 and waits for the server's first frame.
+pub(super) async fn handshake(
+    stream: BoxStream,
+    config: &Config,
+    certificate: Option<Thumbprint>,
+) -> Result<Http2, Http2Error> {
+    let authority =
+        Authority::try_from(config.server.authority()).map_err(|error| broken(Some(Arc::new(error))))?;
+    let scheme = if config.verification().uses_tls() {
+        Scheme::HTTPS
+    } else {
+        Scheme::HTTP
+    };
+    let tasks = Tasks::default();
+    let guard = tasks.cancel.clone().drop_guard();
+    let (stream, first_frame) = FirstFrame::new(stream);
+    let (sender, connection) = builder(&tasks)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| broken(Some(Arc::new(error))))?;
+    let (report, receiver) = watch::channel(None);
+    tasks.spawn(async move {
+        let source = connection.await.err().map(|error| Arc::new(error) as _);
+        // Nobody may be left who wants to know.
+        let _ = report.send(Some(Closed { source }));
+    });
+    first(first_frame, &receiver).await?;
+    let shared = Arc::new(Shared {
+        tasks,
+        _guard: guard,
+        closed: receiver,
+        certificate,
+        scheme,
+        authority,
+    });
+    Ok(Http2 { sender, shared })
+}
+
+fn builder(tasks: &Tasks) -> Builder<Tasks> {
+    let mut builder = Builder::new(tasks.clone());
+    builder
+        .timer(TokioTimer::new())
+        .adaptive_window(false)
+        .initial_stream_window_size(http2::STREAM_WINDOW)
+        .initial_connection_window_size(http2::CONNECTION_WINDOW)
+        .max_frame_size(http2::MAX_FRAME_SIZE)
+        .max_header_list_size(http2::MAX_HEADER_LIST_SIZE)
+        .max_send_buf_size(http2::MAX_SEND_BUFFER)
+        .max_concurrent_reset_streams(http2::MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(http2::MAX_RESET_STREAMS)
+        .max_pending_accept_reset_streams(http2::MAX_RESET_STREAMS)
+        .keep_alive_interval(http2::KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(http2::KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true);
+    builder
+}
+
+async fn first(
+    first_frame: oneshot::Receiver<Result<(), Http2Error>>,
+    receiver: &watch::Receiver<Option<Closed>>,
+) -> Result<(), Http2Error> {
+    match first_frame.await {
+        Ok(result) => result,
+        // The stream is gone, so the connection's task says in a moment why.
+        Err(_) => Err(broken(closed(receiver.clone()).await.source)),
+    }
+}
+
+async fn closed(mut receiver: watch::Receiver<Option<Closed>>) -> Closed {
+    match receiver.wait_for(Option::is_some).await {
+        Ok(closed) => closed.clone().unwrap_or(Closed { source: None }),
+        // The task was cancelled: this side let go.
+        Err(_) => Closed { source: None },
+    }
+}
+
+fn broken(source: Option<Arc<dyn Error + Send + Sync>>) -> Http2Error {
+    Http2Error::Broken { source }
+}
+
+impl Service<Request<Body>> for Http2 {
+    type Response = Response<ResponseBody>;
+    type Error = CallError;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        self.sender.poll_ready(cx).map_err(CallError::from_hyper)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
+        // Generated clients leave scheme and authority to the transport, and HTTP/2 cannot do without.
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = Some(self.shared.scheme.clone());
+        parts.authority = Some(self.shared.authority.clone());
+        parts
+            .path_and_query
+            .get_or_insert_with(|| PathAndQuery::from_static("/"));
+        match Uri::from_parts(parts) {
+            Ok(uri) => *request.uri_mut() = uri,
+            Err(error) => return ResponseFuture::failed(CallError::invalid(error)),
+        }
+        request
+            .headers_mut()
+            .entry(USER_AGENT)
+            .or_insert(HeaderValue::from_static(PRODUCT));
+        ResponseFuture::new(self.sender.send_request(request), self.shared.clone())
+    }
+}
+
+impl fmt::Debug for Http2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http2")
+            .field("authority", &self.shared.authority)
+            .field("certificate", &self.shared.certificate)
+            .field("closed", &*self.shared.closed.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+const PRODUCT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
