@@ -24,6 +24,16 @@
 //! ```
 //!
 //! The gateway's end is `octopus-argo-client`; what is on the wire is `octopus-argo-proto`.
+//!
+//! # Cancel safety
+//!
+//! A future is called cancel-safe here if it may be dropped at any time: nothing is lost but its own work, nothing
+//! keeps running, and it may be started again.
+//!
+//! # Features
+//!
+//! - `listen`: the module `listen`, a helper that serves a router with TLS. On by default.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod id;
 pub use id::{GatewayId, IdError, InstanceId};
@@ -57,3 +67,5 @@ mod registry;
 mod replica;
 
 pub use replica::ArgoCd;
+
+#[cfg(feature = "listen")]
