@@ -153,10 +153,15 @@ pub(super) async fn handshake(
         .await
         .map_err(|error| broken(Some(Arc::new(error))))?;
     let (report, receiver) = watch::channel(None);
+    let cancel = tasks.cancel.clone();
     tasks.spawn(async move {
-        let source = connection.await.err().map(|error| Arc::new(error) as _);
+        let result = connection.await;
+        // Cancelling the other tasks fails the connection, which then is no failure of its own.
+        let failed = result.err().filter(|_| !cancel.is_cancelled());
         // Nobody may be left who wants to know.
-        let _ = report.send(Some(Closed { source }));
+        let _ = report.send(Some(Closed {
+            source: failed.map(|error| Arc::new(error) as _),
+        }));
     });
     first(first_frame, &receiver).await?;
     let shared = Arc::new(Shared {
@@ -217,8 +222,10 @@ impl Service<Request<Body>> for Http2 {
     type Error = CallError;
     type Future = ResponseFuture;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        self.sender.poll_ready(cx).map_err(CallError::from_hyper)
+    /// Always ready. A connection that has ended says so in the call, because generated clients turn an error from
+    /// here into `UNKNOWN`, which nobody retries.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
