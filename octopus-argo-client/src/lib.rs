@@ -1,29 +1,31 @@
 //! Keeps one tunnel open from inside a cluster to an Octopus server. It never listens.
 //!
-//! So far it holds the connection: an address is dialled, the server proves who it is, and every call carries the
-//! gateway's credentials. Any client that tonic generates works over it. Reconnecting, the tunnel, registration and the
-//! forwarder of allowed calls build on it and are not here yet.
+//! A [`Gateway`] dials an Octopus server, proves who it is, and answers what the server calls through the tunnel: Argo CD,
+//! as far as a [`Policy`] of its own allows, the applications in it as they change, and services of yours. It comes back
+//! by itself when the connection is lost.
 //!
 //! ```no_run
-//! use octopus_argo_client::connection::{self, Config};
+//! use octopus_argo_client::connection::Config;
 //! use octopus_argo_client::credentials::Credentials;
-//! use octopus_argo_client::tls::Tls;
+//! use octopus_argo_client::tls::{Roots, Tls};
+//! use octopus_argo_client::{ArgoCd, Gateway};
 //! use octopus_argo_core::Thumbprint;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let thumbprint: Thumbprint = "30656E497815B3E31EB4BC517A57558170D9ABBF".parse()?;
 //! let credentials = Credentials::new("0d5f6c1e-9a63-4b07-8f0e-3f9b1f1f2a11".parse()?, "the-token".parse()?);
-//! let config = Config::new("grpc://octopus.example.com".parse()?, &Tls::pinned(thumbprint), credentials)?;
-//! match connection::connect(&config).await {
-//!     Ok(connection) => println!("connected to {:?}", connection.certificate()),
-//!     Err(error) if error.is_retryable() => println!("{error}; worth another try"),
-//!     Err(error) => println!("{error}; someone has to act"),
-//! }
+//! let server = Config::new("grpc://octopus.example.com".parse()?, &Tls::pinned(thumbprint), credentials)?;
+//!
+//! let trust = Tls::host_name(Roots::empty().with_file("/etc/argocd/ca.crt")?);
+//! let argo_cd = ArgoCd::new("argocd-server.argocd.svc", &trust, std::env::var("ARGOCD_TOKEN")?.into())?;
+//!
+//! let gateway = Gateway::builder(server).argo_cd(argo_cd).start()?;
+//! println!("{}", gateway.stopped().await);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Where to go next: [`connection`] for the stages and their errors, [`tls`] for what is trusted, [`credentials`] for
+//! Where to go next: [`Gateway`] for its events, [`connection`] for the stages and their errors, [`tls`] for what is trusted, [`credentials`] for
 //! tokens that change, [`dial`] for unusual networks.
 //!
 //! # Cancel safety
@@ -43,3 +45,18 @@ pub mod credentials;
 pub mod dial;
 
 pub mod tls;
+
+mod argocd;
+pub use argocd::{ArgoCd, ArgoCdChannel, ArgoCdConfigError, TokenError};
+
+mod forward;
+pub use forward::{Method, Policy};
+
+mod gateway;
+pub use gateway::{ArgoCdProblem, ArgoCdState, Gateway, GatewayBuilder, GatewayEvent, GatewayState, Stopped};
+
+mod router;
+pub use router::Router;
+
+mod answer;
+mod inventory;

@@ -161,6 +161,31 @@ impl FromStr for ServerAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        Self::read(text, DEFAULT_PORT)
+    }
+}
+
+impl ServerAddress {
+    /// As parsing, with another port where the text gives none: other servers have other defaults.
+    ///
+    /// ```
+    /// use octopus_argo_core::ServerAddress;
+    ///
+    /// let argo_cd = ServerAddress::with_default_port("argocd-server.argocd.svc", 443)?;
+    /// assert_eq!(argo_cd.authority(), "argocd-server.argocd.svc:443");
+    /// # Ok::<(), octopus_argo_core::AddressError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for parsing; [`AddressError::Port`] also for a default of 0.
+    pub fn with_default_port(text: &str, port: u16) -> Result<Self, AddressError> {
+        let port = NonZeroU16::new(port).ok_or_else(|| AddressError::Port {
+            port: port.to_string().into(),
+        })?;
+        Self::read(text, port)
+    }
+
+    fn read(text: &str, default_port: NonZeroU16) -> Result<Self, AddressError> {
         let text = text.trim();
         if text.is_empty() {
             return Err(AddressError::Blank);
@@ -184,7 +209,7 @@ impl FromStr for ServerAddress {
         let (host, port) = split_port(authority)?;
         let port = match port {
             Some(text) => read_port(text)?,
-            None => DEFAULT_PORT,
+            None => default_port,
         };
         Ok(Self {
             host: read_host(host)?,

@@ -32,6 +32,13 @@ impl TunnelBody {
     }
 }
 
+impl Default for TunnelBody {
+    /// An empty body, which tonic's interceptors answer with when they refuse a call.
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl http_body::Body for TunnelBody {
     type Data = Bytes;
     type Error = TunnelError;

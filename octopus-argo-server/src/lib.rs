@@ -69,3 +69,4 @@ mod replica;
 pub use replica::ArgoCd;
 
 #[cfg(feature = "listen")]
+pub mod listen;

@@ -131,6 +131,8 @@ impl Attachment {
                         let reason = retired.borrow().unwrap_or(GoodbyeReason::Shutdown);
                         self.link.leave(reason, "");
                     }
+                    // The gateway goes when its calls are over, and the inventory has no end of its own.
+                    Notice::Draining(_) => follower = None,
                     Notice::Closed(reason) => break reason,
                     _ => {}
                 },

@@ -39,6 +39,13 @@ impl CallError {
         Self { status }
     }
 
+    /// No connection could be made for the call.
+    pub(crate) fn not_connected(error: super::ConnectError) -> Self {
+        let mut status = Status::unavailable("not connected");
+        status.set_source(Arc::new(error));
+        Self { status }
+    }
+
     pub(super) fn invalid(error: http::uri::InvalidUriParts) -> Self {
         let mut status = Status::internal("the path of the call is invalid");
         status.set_source(Arc::new(error));

@@ -19,7 +19,7 @@ use tower_service::Service;
 use super::call::{CallError, ResponseBody, ResponseFuture};
 use super::first_frame::FirstFrame;
 use super::tasks::Tasks;
-use super::{Config, Http2Error};
+use super::{Endpoint, Http2Error, Peer};
 use crate::credentials::Authenticate;
 use crate::dial::BoxStream;
 
@@ -57,9 +57,7 @@ impl Connection {
     /// Whether the connection has ended, so that every further call will fail.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        let closed = &self.shared().closed;
-        // The sender is gone where the task was cancelled.
-        closed.borrow().is_some() || closed.has_changed().is_err()
+        self.service.inner().is_closed()
     }
 
     /// Waits for the end of the connection and says why it ended.
@@ -117,9 +115,18 @@ impl Closed {
 
 /// The connection without credentials.
 #[derive(Clone)]
-pub(super) struct Http2 {
+pub(crate) struct Http2 {
     sender: SendRequest<Body>,
     shared: Arc<Shared>,
+}
+
+impl Http2 {
+    /// Whether the connection has ended, so that every further call will fail.
+    pub(crate) fn is_closed(&self) -> bool {
+        let closed = &self.shared.closed;
+        // The sender is gone where the task was cancelled.
+        closed.borrow().is_some() || closed.has_changed().is_err()
+    }
 }
 
 /// What calls in flight hold on to. Dropping the last one ends the connection's tasks.
@@ -135,12 +142,12 @@ pub(super) struct Shared {
 /// Begins HTTP/2 and waits for the server's first frame.
 pub(super) async fn handshake(
     stream: BoxStream,
-    config: &Config,
+    endpoint: &Endpoint,
     certificate: Option<Thumbprint>,
 ) -> Result<Http2, Http2Error> {
     let authority =
-        Authority::try_from(config.server.authority()).map_err(|error| broken(Some(Arc::new(error))))?;
-    let scheme = if config.verification().uses_tls() {
+        Authority::try_from(endpoint.server.authority()).map_err(|error| broken(Some(Arc::new(error))))?;
+    let scheme = if endpoint.verification().uses_tls() {
         Scheme::HTTPS
     } else {
         Scheme::HTTP
@@ -148,7 +155,7 @@ pub(super) async fn handshake(
     let tasks = Tasks::default();
     let guard = tasks.cancel.clone().drop_guard();
     let (stream, first_frame) = FirstFrame::new(stream);
-    let (sender, connection) = builder(&tasks)
+    let (sender, connection) = builder(&tasks, endpoint.peer)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(Some(Arc::new(error))))?;
@@ -175,7 +182,7 @@ pub(super) async fn handshake(
     Ok(Http2 { sender, shared })
 }
 
-fn builder(tasks: &Tasks) -> Builder<Tasks> {
+fn builder(tasks: &Tasks, peer: Peer) -> Builder<Tasks> {
     let mut builder = Builder::new(tasks.clone());
     builder
         .timer(TokioTimer::new())
@@ -190,7 +197,7 @@ fn builder(tasks: &Tasks) -> Builder<Tasks> {
         .max_pending_accept_reset_streams(http2::MAX_RESET_STREAMS)
         .keep_alive_interval(http2::KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(http2::KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true);
+        .keep_alive_while_idle(peer == Peer::Octopus);
     builder
 }
 

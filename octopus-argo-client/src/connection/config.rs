@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use octopus_argo_core::ServerAddress;
 use octopus_argo_core::tls::Verification;
-use octopus_argo_core::{Host, ServerAddress};
-use rustls_pki_types::ServerName;
 
+use super::endpoint::{Endpoint, Peer};
 use crate::credentials::CredentialProvider;
-use crate::dial::{Dial, TcpDial};
+use crate::dial::Dial;
 use crate::tls::{Tls, TlsConfigError};
 
 /// Everything [`connect`](super::connect) needs. Cloning shares providers and diallers.
@@ -31,27 +31,16 @@ use crate::tls::{Tls, TlsConfigError};
 /// ```
 #[derive(Clone)]
 pub struct Config {
-    pub(super) server: ServerAddress,
-    pub(super) tls: Option<TlsSetup>,
+    pub(super) endpoint: Endpoint,
     pub(super) credentials: Arc<dyn CredentialProvider>,
-    pub(super) dial: Arc<dyn Dial>,
-    pub(super) dial_timeout: Duration,
-    pub(super) handshake_timeout: Duration,
-}
-
-#[derive(Clone)]
-pub(super) struct TlsSetup {
-    pub(super) verification: Verification,
-    pub(super) config: Arc<rustls::ClientConfig>,
-    pub(super) name: ServerName<'static>,
 }
 
 impl Config {
     /// How long dialling may take if nothing else is said: 10 s, name look-up included.
-    pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+    pub const DIAL_TIMEOUT: Duration = Endpoint::DIAL_TIMEOUT;
 
     /// How long TLS, and after it HTTP/2, may take each if nothing else is said: 10 s.
-    pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+    pub const HANDSHAKE_TIMEOUT: Duration = Endpoint::HANDSHAKE_TIMEOUT;
 
     /// A connection over TLS, dialled with [`TcpDial`].
     ///
@@ -62,14 +51,9 @@ impl Config {
         tls: &Tls,
         credentials: impl CredentialProvider + 'static,
     ) -> Result<Self, TlsConfigError> {
-        let setup = TlsSetup {
-            verification: tls.verification(),
-            config: Arc::new(tls.client_config()?),
-            name: server_name(&server),
-        };
         Ok(Self {
-            tls: Some(setup),
-            ..Self::danger_plaintext(server, credentials)
+            endpoint: Endpoint::new(server, Some(tls), Peer::Octopus)?,
+            credentials: Arc::new(credentials),
         })
     }
 
@@ -80,74 +64,50 @@ impl Config {
     #[must_use]
     pub fn danger_plaintext(server: ServerAddress, credentials: impl CredentialProvider + 'static) -> Self {
         Self {
-            server,
-            tls: None,
+            endpoint: Endpoint::danger_plaintext(server, Peer::Octopus),
             credentials: Arc::new(credentials),
-            dial: Arc::new(TcpDial),
-            dial_timeout: Self::DIAL_TIMEOUT,
-            handshake_timeout: Self::HANDSHAKE_TIMEOUT,
         }
     }
 
     /// Dials in another way: through a proxy, or in a simulated network.
     #[must_use]
-    pub fn dial(self, dial: impl Dial + 'static) -> Self {
-        Self {
-            dial: Arc::new(dial),
-            ..self
-        }
+    pub fn dial(mut self, dial: impl Dial + 'static) -> Self {
+        self.endpoint.dial = Arc::new(dial);
+        self
     }
 
     /// The limit for dialling. Default: [`DIAL_TIMEOUT`](Self::DIAL_TIMEOUT).
     #[must_use]
-    pub fn dial_timeout(self, dial_timeout: Duration) -> Self {
-        Self { dial_timeout, ..self }
+    pub fn dial_timeout(mut self, dial_timeout: Duration) -> Self {
+        self.endpoint.dial_timeout = dial_timeout;
+        self
     }
 
     /// The limit for TLS, and again for HTTP/2. Default: [`HANDSHAKE_TIMEOUT`](Self::HANDSHAKE_TIMEOUT).
     #[must_use]
-    pub fn handshake_timeout(self, handshake_timeout: Duration) -> Self {
-        Self {
-            handshake_timeout,
-            ..self
-        }
+    pub fn handshake_timeout(mut self, handshake_timeout: Duration) -> Self {
+        self.endpoint.handshake_timeout = handshake_timeout;
+        self
     }
 
     /// The server's address.
     #[must_use]
     pub fn server(&self) -> &ServerAddress {
-        &self.server
+        &self.endpoint.server
     }
 
     /// How the server has to prove who it is.
     #[must_use]
     pub fn verification(&self) -> Verification {
-        self.tls
-            .as_ref()
-            .map_or(Verification::Plaintext, |tls| tls.verification)
+        self.endpoint.verification()
     }
 }
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("server", &self.server)
-            .field("verification", &self.verification())
+            .field("endpoint", &self.endpoint)
             .field("credentials", &self.credentials)
-            .field("dial", &self.dial)
-            .field("dial_timeout", &self.dial_timeout)
-            .field("handshake_timeout", &self.handshake_timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "a server address holds only letters, digits, hyphens, underscores and dots"
-)]
-fn server_name(server: &ServerAddress) -> ServerName<'static> {
-    match server.host() {
-        Host::Ip(ip) => ServerName::from(*ip),
-        host => ServerName::try_from(host.to_string()).expect("a host name is a DNS name"),
+            .finish()
     }
 }

@@ -52,6 +52,13 @@ pub enum ConnectError {
         /// What failed.
         source: Http2Error,
     },
+    /// A connection stands, and the tunnel was not opened on it.
+    #[error("the server did not open the tunnel")]
+    #[non_exhaustive]
+    Tunnel {
+        /// The server's answer.
+        source: Arc<dyn Error + Send + Sync>,
+    },
     /// The server does not accept these credentials. It says so on the first call: see [`refusal`](Self::refusal).
     #[error("credentials refused")]
     #[non_exhaustive]
@@ -71,6 +78,12 @@ impl ConnectError {
         })
     }
 
+    pub(crate) fn tunnel(status: Status) -> Self {
+        Self::Tunnel {
+            source: Arc::new(status),
+        }
+    }
+
     /// Whether trying again, with nothing changed, can help. If not, someone has to change a setting.
     ///
     /// A server that is not reached may come back, and so may one that breaks off. A wrong certificate, a refused token
@@ -79,7 +92,7 @@ impl ConnectError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Credentials { source } => source.is_retryable(),
-            Self::Dial { .. } => true,
+            Self::Dial { .. } | Self::Tunnel { .. } => true,
             Self::Tls { source, .. } => source.is_retryable(),
             Self::Http2 { source, .. } => source.is_retryable(),
             Self::PlaintextCredentials | Self::Refused { .. } => false,

@@ -10,21 +10,15 @@
 //! found only so. This is also why the connection is not a `tonic::transport::Channel`: that would dial again by itself,
 //! in tasks of its own, and show a refused certificate as "transport error" and nothing else.
 
-use std::time::Duration;
-
-use rustls_pki_types::CertificateDer;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tower_layer::Layer as _;
 
 use crate::credentials::AuthenticateLayer;
-use crate::dial::{BoxStream, DialError};
-use crate::tls::{ALPN_H2, TlsError, thumbprint};
 
 mod config;
 pub use config::Config;
-use config::TlsSetup;
+
+mod endpoint;
+pub(crate) use endpoint::{Endpoint, Peer};
 
 mod error;
 pub use error::{ConnectError, Http2Error};
@@ -33,6 +27,7 @@ mod call;
 pub use call::{CallError, ResponseBody, ResponseFuture};
 
 mod channel;
+pub(crate) use channel::Http2;
 pub use channel::{Closed, Connection};
 
 mod first_frame;
@@ -59,64 +54,6 @@ pub async fn connect(config: &Config) -> Result<Connection, ConnectError> {
     if !config.verification().uses_tls() && !credentials.allows_plaintext() {
         return Err(ConnectError::PlaintextCredentials);
     }
-    let address = &config.server;
-    let stream = dial(config).await.map_err(|source| ConnectError::Dial {
-        address: address.clone(),
-        source,
-    })?;
-    let (stream, certificate) = if let Some(tls) = &config.tls {
-        let stream = secure(tls, config.handshake_timeout, stream)
-            .await
-            .map_err(|source| ConnectError::Tls {
-                address: address.clone(),
-                source,
-            })?;
-        let certificate = leaf(&stream).map(|der| thumbprint(der));
-        (Box::new(stream) as BoxStream, certificate)
-    } else {
-        (stream, None)
-    };
-    let http2 = channel::handshake(stream, config, certificate);
-    let limit = config.handshake_timeout;
-    let http2 = limited(limit, http2, Http2Error::Timeout { after: limit })
-        .await
-        .map_err(|source| ConnectError::Http2 {
-            address: address.clone(),
-            source,
-        })?;
+    let http2 = config.endpoint.connect().await?;
     Ok(Connection::new(AuthenticateLayer::new(&credentials).layer(http2)))
-}
-
-async fn dial(config: &Config) -> Result<BoxStream, DialError> {
-    let limit = config.dial_timeout;
-    limited(
-        limit,
-        config.dial.dial(&config.server),
-        DialError::Timeout { after: limit },
-    )
-    .await
-}
-
-async fn secure(
-    tls: &TlsSetup,
-    limit: Duration,
-    stream: BoxStream,
-) -> Result<TlsStream<BoxStream>, TlsError> {
-    let handshake = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), stream);
-    let handshake = async { handshake.await.map_err(TlsError::from_io) };
-    let stream = limited(limit, handshake, TlsError::Timeout { after: limit }).await?;
-    // A server without ALPN is let through by rustls.
-    if stream.get_ref().1.alpn_protocol() == Some(ALPN_H2) {
-        Ok(stream)
-    } else {
-        Err(TlsError::NoHttp2)
-    }
-}
-
-fn leaf(stream: &TlsStream<BoxStream>) -> Option<&CertificateDer<'static>> {
-    stream.get_ref().1.peer_certificates().and_then(<[_]>::first)
-}
-
-async fn limited<T, E>(limit: Duration, work: impl Future<Output = Result<T, E>>, late: E) -> Result<T, E> {
-    timeout(limit, work).await.unwrap_or(Err(late))
 }

@@ -1,0 +1,164 @@
+//! One call of the server, answered by a service here.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http_body::{Body as _, Frame};
+use octopus_argo_proto::link::{
+    CallReader, CallWriter, GRPC_TIMEOUT, IncomingCall, grpc_timeout_value, headers_from_metadata,
+    metadata_from_headers,
+};
+use octopus_argo_proto::session::{CallEnd, Code};
+use tonic::Status;
+use tonic::body::Body;
+
+use crate::router::Router;
+
+/// Lets `router` answer `call`, and sends the answer back. Ends early when the call is cancelled.
+///
+/// # Cancel safety
+/// Dropped before its end, it tells the caller of an internal failure.
+pub(crate) async fn answer(call: IncomingCall, router: Router) {
+    let IncomingCall {
+        path,
+        metadata,
+        timeout,
+        reader,
+        mut writer,
+        ..
+    } = call;
+    let mut request = Request::new(Body::new(RequestBody(reader)));
+    *request.method_mut() = http::Method::POST;
+    *request.version_mut() = http::Version::HTTP_2;
+    let Ok(uri) = http::Uri::try_from(path) else {
+        return writer.end(CallEnd::new(Code::UNIMPLEMENTED, "the path is no URI"));
+    };
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers_from_metadata(metadata);
+    request
+        .headers_mut()
+        .insert(header::TE, HeaderValue::from_static("trailers"));
+    if let Some(timeout) = timeout {
+        request
+            .headers_mut()
+            .insert(GRPC_TIMEOUT, grpc_timeout_value(timeout));
+    }
+    let mut answer = router.answer(request);
+    let response = std::future::poll_fn(|cx| {
+        if writer.poll_over(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        answer.as_mut().poll(cx).map(Some)
+    })
+    .await;
+    // The service may hold the request's body; from here on only its response counts.
+    drop(answer);
+    if let Some(response) = response {
+        respond(response, writer).await;
+    }
+}
+
+async fn respond(response: Response<Body>, mut writer: CallWriter) {
+    let (parts, mut body) = response.into_parts();
+    if parts.status != http::StatusCode::OK {
+        return writer.end(end_of_http(parts.status));
+    }
+    if let Some(end) = end_of_headers(&parts.headers) {
+        return writer.end(end);
+    }
+    if writer
+        .head(metadata_from_headers(&parts.headers, |_| false))
+        .is_err()
+    {
+        return;
+    }
+    let end = loop {
+        let frame = std::future::poll_fn(|cx| {
+            if writer.poll_over(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            Pin::new(&mut body).poll_frame(cx).map(Some)
+        })
+        .await;
+        match frame {
+            // Cancelled.
+            None => return,
+            Some(None) => break CallEnd::new(Code::UNKNOWN, "the service ended its answer without a status"),
+            Some(Some(Err(status))) => break end_of_status(&status),
+            Some(Some(Ok(frame))) => match frame.into_data() {
+                Ok(payload) => {
+                    let ready = std::future::poll_fn(|cx| writer.poll_ready(cx)).await;
+                    if ready.is_err() || writer.send(payload).is_err() {
+                        return;
+                    }
+                }
+                Err(frame) => {
+                    let trailers = frame.into_trailers().unwrap_or_default();
+                    break end_of_headers(&trailers).unwrap_or_else(|| {
+                        CallEnd::new(Code::UNKNOWN, "the service ended its answer without a status")
+                    });
+                }
+            },
+        }
+    };
+    writer.end(end);
+}
+
+/// The end that trailers, or the headers of an answer without a body, tell of.
+fn end_of_headers(headers: &HeaderMap) -> Option<CallEnd> {
+    let status = Status::from_header_map(headers)?;
+    let mut end = end_of_status(&status);
+    // From the headers themselves rather than from tonic's status, so that nothing is lost on the way.
+    end = end.trailers(metadata_from_headers(headers, is_status_header));
+    Some(end)
+}
+
+fn end_of_status(status: &Status) -> CallEnd {
+    let trailers = metadata_from_headers(status.metadata().as_ref(), is_status_header);
+    let code = Code::from_number(u32::try_from(i32::from(status.code())).unwrap_or(2));
+    CallEnd::new(code, status.message())
+        .details(Bytes::copy_from_slice(status.details()))
+        .trailers(trailers)
+}
+
+fn is_status_header(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "grpc-status" | "grpc-message" | "grpc-status-details-bin" | "content-type"
+    )
+}
+
+/// The gRPC code for an answer that is not gRPC, as a proxy gives it. Rule: gRPC, "HTTP to gRPC Status Code Mapping".
+fn end_of_http(status: http::StatusCode) -> CallEnd {
+    let code = match status.as_u16() {
+        400 => Code::INTERNAL,
+        401 => Code::from_number(16),
+        403 => Code::from_number(7),
+        404 => Code::UNIMPLEMENTED,
+        429 | 502 | 503 | 504 => Code::UNAVAILABLE,
+        _ => Code::UNKNOWN,
+    };
+    CallEnd::new(
+        code,
+        format!("the service answered with HTTP {}", status.as_u16()),
+    )
+}
+
+/// The request's body, as the service reads it.
+struct RequestBody(CallReader);
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.0
+            .poll_data(cx)
+            .map(|payload| payload.map(|payload| Ok(Frame::data(payload))))
+    }
+}

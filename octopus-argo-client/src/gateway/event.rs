@@ -1,0 +1,155 @@
+//! What a gateway tells of itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use octopus_argo_proto::session::{CloseReason, GoodbyeReason, Peer};
+
+use crate::connection::ConnectError;
+
+/// Something that happened to a gateway. `Display` gives a line for a log.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum GatewayEvent {
+    /// The tunnel is open.
+    Connected(Peer),
+    /// The server could not be reached, or did not let the gateway in. It is tried again.
+    ConnectFailed {
+        /// Why.
+        error: ConnectError,
+        /// After how long it is tried again.
+        retry_in: Duration,
+    },
+    /// The tunnel was open and is not any more. It is opened again.
+    Disconnected {
+        /// Why.
+        reason: CloseReason,
+        /// After how long.
+        retry_in: Duration,
+    },
+    /// It is otherwise with Argo CD than before.
+    ArgoCd(ArgoCdState),
+    /// The gateway does nothing any more.
+    Stopped(Stopped),
+}
+
+impl fmt::Display for GatewayEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected(peer) => write!(f, "connected to {} {}", peer.software, peer.version),
+            Self::ConnectFailed { error, retry_in } => {
+                write!(
+                    f,
+                    "not connected: {}; trying again in {retry_in:.1?}",
+                    Causes(error)
+                )
+            }
+            Self::Disconnected { reason, retry_in } => {
+                write!(f, "disconnected: {reason}; connecting again in {retry_in:.1?}")
+            }
+            Self::ArgoCd(state) => state.fmt(f),
+            Self::Stopped(reason) => write!(f, "stopped: {}", Causes(reason)),
+        }
+    }
+}
+
+/// An error with everything that caused it, in one line.
+struct Causes<'a>(&'a dyn std::error::Error);
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Whether the tunnel is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GatewayState {
+    /// It is being opened, for the first time or again.
+    Connecting,
+    /// It is open.
+    Connected,
+    /// The gateway is being shut down.
+    Draining,
+    /// The gateway does nothing any more.
+    Stopped,
+}
+
+/// How it is with Argo CD, as the gateway sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ArgoCdState {
+    /// It has not been asked yet.
+    #[default]
+    Unknown,
+    /// It answers, and accepts the gateway's token.
+    Reachable {
+        /// Its version, for example `v3.4.1+abcdef0`.
+        version: String,
+    },
+    /// It does not, and is tried again.
+    Problem(ArgoCdProblem),
+}
+
+impl fmt::Display for ArgoCdState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("Argo CD has not been asked yet"),
+            Self::Reachable { version } => write!(f, "Argo CD {version} is reachable"),
+            Self::Problem(problem) => problem.fmt(f),
+        }
+    }
+}
+
+/// What is wrong with Argo CD.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgoCdProblem {
+    /// It is not reached.
+    #[error("Argo CD is not reachable: {detail}")]
+    #[non_exhaustive]
+    Unreachable {
+        /// What failed.
+        detail: String,
+    },
+    /// It does not accept the gateway's token. Give the gateway a new one.
+    #[error("Argo CD does not accept the gateway's token: {detail}")]
+    #[non_exhaustive]
+    TokenRefused {
+        /// What Argo CD says of it.
+        detail: String,
+    },
+    /// It answered with an error.
+    #[error("Argo CD failed: {detail}")]
+    #[non_exhaustive]
+    Failed {
+        /// What it says.
+        detail: String,
+    },
+}
+
+/// Why a gateway does nothing any more. But for the first, only a person can mend it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Stopped {
+    /// It was shut down.
+    #[error("shut down")]
+    ShutDown,
+    /// It can never connect as it is configured.
+    #[error("cannot connect")]
+    Connect(#[source] ConnectError),
+    /// The server sent it away for good.
+    #[error("the server sent the gateway away ({reason})")]
+    #[non_exhaustive]
+    SentAway {
+        /// Why.
+        reason: GoodbyeReason,
+    },
+}

@@ -1,0 +1,235 @@
+//! The gateway: one tunnel, kept open.
+
+mod backoff;
+mod event;
+mod run;
+
+pub(crate) use backoff::Backoff;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use octopus_argo_proto::session::{Config as SessionConfig, InstanceId};
+use octopus_argo_proto::v1::inventory_server::InventoryServer;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+pub use event::{ArgoCdProblem, ArgoCdState, GatewayEvent, GatewayState, Stopped};
+
+use crate::argocd::ArgoCd;
+use crate::connection::Config as ConnectionConfig;
+use crate::forward::{Forwarder, Policy};
+use crate::inventory::{self, InventoryService, Table};
+use crate::router::Router;
+
+/// How many events a slow listener may be behind before it misses some.
+const EVENTS: usize = 256;
+
+/// What a gateway is to be. [`GatewayBuilder::start`] makes it run.
+#[derive(Debug)]
+pub struct GatewayBuilder {
+    connection: ConnectionConfig,
+    argo_cd: Option<ArgoCd>,
+    policy: Policy,
+    router: Router,
+    session: SessionConfig,
+}
+
+impl GatewayBuilder {
+    /// The Argo CD that the gateway runs beside: its calls are forwarded, its applications told to the server.
+    #[must_use]
+    pub fn argo_cd(mut self, argo_cd: ArgoCd) -> Self {
+        self.argo_cd = Some(argo_cd);
+        self
+    }
+
+    /// Which of Argo CD's calls the server may make. Default: [`Policy::read_only`].
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Services of your own that the server can call, beside those that are built in.
+    #[must_use]
+    pub fn services(mut self, router: Router) -> Self {
+        self.router = router;
+        self
+    }
+
+    /// Limits and times of the session.
+    #[must_use]
+    pub fn session(mut self, config: SessionConfig) -> Self {
+        self.session = config;
+        self
+    }
+
+    /// Begins to connect. The gateway runs until it is shut down, dropped, or stopped by something that only a person
+    /// can mend.
+    ///
+    /// # Errors
+    /// [`getrandom::Error`]: the operating system has no randomness for the number of this process.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn start(self) -> Result<Gateway, getrandom::Error> {
+        let mut random = [0; 24];
+        getrandom::fill(&mut random)?;
+        let (instance, seed) = random.split_at(16);
+        let mut process = [0; 16];
+        process.copy_from_slice(instance);
+        let mut number = [0; 8];
+        number.copy_from_slice(seed);
+
+        let stopping = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let shared = Arc::new(Shared {
+            events: broadcast::channel(EVENTS).0,
+            state: watch::channel(GatewayState::Connecting).0,
+            argo_cd: watch::channel(ArgoCdState::Unknown).0,
+            stopped: watch::channel(None).0,
+        });
+        let mut router = self.router;
+        if let Some(argo_cd) = self.argo_cd {
+            let table = Arc::new(Table::default());
+            router = router.with(InventoryServer::new(InventoryService::new(table.clone())));
+            Forwarder::new(argo_cd.clone(), self.policy).mount(&mut router);
+            let feed = inventory::feed(argo_cd, table, shared.clone(), u64::from_le_bytes(number));
+            tasks.spawn(stopping.clone().run_until_cancelled_owned(feed));
+        }
+        let run = run::Run {
+            connection: self.connection,
+            session: self.session,
+            router,
+            instance: InstanceId::from_bytes(process),
+            backoff: Backoff::new(u64::from_le_bytes(number)),
+            shared: shared.clone(),
+            stopping: stopping.clone(),
+        };
+        tasks.spawn(run.run());
+        tasks.close();
+        Ok(Gateway {
+            shared,
+            tasks,
+            _ends: Arc::new(stopping.clone().drop_guard()),
+            stopping,
+        })
+    }
+}
+
+/// A running gateway. Cloning shares it; when the last clone is dropped, everything that it started ends.
+///
+/// ```no_run
+/// use octopus_argo_client::connection::Config;
+/// use octopus_argo_client::{Gateway, GatewayEvent};
+///
+/// # async fn example(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+/// let gateway = Gateway::builder(config).start()?;
+/// let mut events = gateway.events();
+/// while let Ok(event) = events.recv().await {
+///     println!("{event}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    _ends: Arc<DropGuard>,
+}
+
+impl Gateway {
+    /// A gateway that connects in this way.
+    #[must_use]
+    pub fn builder(connection: ConnectionConfig) -> GatewayBuilder {
+        let session = SessionConfig::default().software(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        GatewayBuilder {
+            connection,
+            argo_cd: None,
+            policy: Policy::read_only(),
+            router: Router::default(),
+            session,
+        }
+    }
+
+    /// What happens from now on. A listener that is more than 256 events behind misses some, and is told so.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<GatewayEvent> {
+        self.shared.events.subscribe()
+    }
+
+    /// Whether the tunnel is open.
+    #[must_use]
+    pub fn state(&self) -> GatewayState {
+        self.shared.state.borrow().clone()
+    }
+
+    /// How it is with Argo CD.
+    #[must_use]
+    pub fn argo_cd(&self) -> ArgoCdState {
+        self.shared.argo_cd.borrow().clone()
+    }
+
+    /// Waits until the gateway has stopped by itself or was shut down, and says why.
+    ///
+    /// # Cancel safety
+    /// Safe: it only waits.
+    pub async fn stopped(&self) -> Stopped {
+        let mut stopped = self.shared.stopped.subscribe();
+        match stopped.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(Stopped::ShutDown),
+            Err(_) => Stopped::ShutDown,
+        }
+    }
+
+    /// Ends in good order: the server is told, calls may go on for `grace`, and every task has ended when this returns.
+    ///
+    /// # Cancel safety
+    /// Safe: a dropped shutdown goes on without anybody waiting for it.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.shared.state.send_replace(GatewayState::Draining);
+        let drained = tokio::time::timeout(grace, self.tasks.wait());
+        if drained.await.is_err() {
+            self.stopping.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the parts of a gateway tell the outside.
+pub(crate) struct Shared {
+    events: broadcast::Sender<GatewayEvent>,
+    state: watch::Sender<GatewayState>,
+    argo_cd: watch::Sender<ArgoCdState>,
+    stopped: watch::Sender<Option<Stopped>>,
+}
+
+impl Shared {
+    pub(crate) fn tell(&self, event: GatewayEvent) {
+        // Nobody listening is not an error.
+        let _ = self.events.send(event);
+    }
+
+    /// How it is with Argo CD now; told only when it changes.
+    pub(crate) fn argo_cd(&self, state: ArgoCdState) {
+        let changed = self.argo_cd.send_if_modified(|before| {
+            let changed = *before != state;
+            before.clone_from(&state);
+            changed
+        });
+        if changed {
+            self.tell(GatewayEvent::ArgoCd(state));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Watching Argo CD, and watching that the watch loses nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use octopus_argo_core::{Application, Uid};
+use octopus_argo_proto::argocd::application::ApplicationQuery;
+use octopus_argo_proto::argocd::application::application_service_client::ApplicationServiceClient;
+use octopus_argo_proto::argocd::session::GetUserInfoRequest;
+use octopus_argo_proto::argocd::session::session_service_client::SessionServiceClient;
+use octopus_argo_proto::argocd::v1alpha1;
+use octopus_argo_proto::argocd::version::version_service_client::VersionServiceClient;
+use octopus_argo_proto::v1;
+use tonic::{Code, Request, Status};
+
+use super::table::Table;
+use crate::argocd::{ArgoCd, Authorized};
+use crate::gateway::{ArgoCdProblem, ArgoCdState, Backoff, Shared};
+
+/// How often everything is listed again. Argo CD's Watch loses events without a word when it is slow, and tells of no
+/// application that one may no longer see.
+const RELIST: Duration = Duration::from_secs(300);
+
+/// How long one unary call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Argo CD sends up to 200 MiB in one message.
+const LARGEST_MESSAGE: usize = 200 << 20;
+
+type Client = ApplicationServiceClient<Authorized>;
+
+/// Keeps `table` equal to Argo CD, for as long as it is polled.
+pub(crate) async fn feed(argo_cd: ArgoCd, table: Arc<Table>, shared: Arc<Shared>, seed: u64) {
+    let mut backoff = Backoff::new(seed.rotate_left(32));
+    loop {
+        let problem = match follow(&argo_cd, &table, &shared, &mut backoff).await {
+            // The server ended the watch, as it may.
+            Ok(()) => None,
+            Err(status) => Some(problem(&status)),
+        };
+        if let Some(problem) = problem {
+            tracing::warn!(
+                error = &problem as &dyn std::error::Error,
+                "Argo CD cannot be watched"
+            );
+            table.argo_cd(v1::ArgoCdState {
+                reachable: false,
+                problem: problem.to_string(),
+                version: String::new(),
+            });
+            shared.argo_cd(ArgoCdState::Problem(problem));
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
+}
+
+/// Watches until the watch ends. Backs off no more once it has begun.
+async fn follow(
+    argo_cd: &ArgoCd,
+    table: &Table,
+    shared: &Shared,
+    backoff: &mut Backoff,
+) -> Result<(), Status> {
+    let mut versions = VersionServiceClient::new(argo_cd.authorized());
+    let version = versions.version(timed(())).await?.into_inner().version;
+    // Answers even for a bad token, and says so: the cheapest way to tell a bad token from an empty fleet.
+    let mut sessions = SessionServiceClient::new(argo_cd.authorized());
+    let user = sessions
+        .get_user_info(timed(GetUserInfoRequest {}))
+        .await?
+        .into_inner();
+    if !user.logged_in {
+        return Err(Status::unauthenticated("it is not, or no longer, valid"));
+    }
+    let mut applications =
+        ApplicationServiceClient::new(argo_cd.authorized()).max_decoding_message_size(LARGEST_MESSAGE);
+    // The watch first, so that nothing that changes while the list is made goes unseen.
+    let mut events = applications
+        .watch(Request::new(ApplicationQuery::default()))
+        .await?
+        .into_inner();
+    list(&mut applications, table).await?;
+    table.argo_cd(v1::ArgoCdState {
+        reachable: true,
+        problem: String::new(),
+        version: version.clone(),
+    });
+    shared.argo_cd(ArgoCdState::Reachable { version });
+    backoff.reset();
+    let mut relist = tokio::time::interval_at(tokio::time::Instant::now() + RELIST, RELIST);
+    loop {
+        tokio::select! {
+            event = events.message() => match event? {
+                Some(event) => take(event, table),
+                None => return Ok(()),
+            },
+            _ = relist.tick() => list(&mut applications, table).await?,
+        }
+    }
+}
+
+/// Lists everything, and forgets what is not listed.
+async fn list(client: &mut Client, table: &Table) -> Result<(), Status> {
+    let listed = client
+        .list(timed(ApplicationQuery::default()))
+        .await?
+        .into_inner();
+    let mut all: HashSet<Uid> = HashSet::with_capacity(listed.items.len());
+    for item in listed.items {
+        if let Some((application, version)) = read(item) {
+            all.extend(application.uid);
+            table.upsert(&application, version);
+        }
+    }
+    table.complete(&all);
+    Ok(())
+}
+
+fn take(event: v1alpha1::ApplicationWatchEvent, table: &Table) {
+    let deleted = event.r#type.as_deref() == Some("DELETED");
+    let Some((application, version)) = event.application.and_then(read) else {
+        return;
+    };
+    match application.uid {
+        Some(uid) if deleted => table.remove(uid),
+        _ => table.upsert(&application, version),
+    }
+}
+
+/// An application and its resource version, which orders its states. What cannot be read is left out, and logged.
+fn read(wire: v1alpha1::Application) -> Option<(Application, u64)> {
+    let version = wire
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.resource_version.as_deref());
+    let version = version.and_then(|version| version.parse().ok()).unwrap_or(0);
+    match Application::try_from(wire) {
+        Ok(application) => Some((application, version)),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "left an application of Argo CD out"
+            );
+            None
+        }
+    }
+}
+
+/// A status in one line, with what caused it below gRPC.
+fn describe(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        // tonic's own wrapping says the same again.
+        let words = error.to_string();
+        if error.downcast_ref::<Status>().is_none() && !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn timed<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(CALL_TIMEOUT);
+    request
+}
+
+/// What an error of Argo CD means for the gateway.
+fn problem(status: &Status) -> ArgoCdProblem {
+    let detail = describe(status);
+    match status.code() {
+        Code::Unauthenticated => ArgoCdProblem::TokenRefused { detail },
+        Code::Unavailable => ArgoCdProblem::Unreachable { detail },
+        _ => ArgoCdProblem::Failed { detail },
+    }
+}
