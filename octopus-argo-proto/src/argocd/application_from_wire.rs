@@ -279,10 +279,10 @@ mod tests {
                 revision: Some("abc".into()),
                 ..wire::SyncStatus::default()
             }),
-            operation_state: Some(wire::OperationState {
+            operation_state: Some(Box::new(wire::OperationState {
                 phase: Some("Succeeded".into()),
                 ..wire::OperationState::default()
-            }),
+            })),
             source_types: vec!["Helm".into(), String::new()],
             source_type: Some("Kustomize".into()),
             ..wire::ApplicationStatus::default()

@@ -27,7 +27,7 @@ pub(super) fn application(json: &Value) -> Result<Application, ManifestError> {
         metadata: node.value("metadata", metadata::object_meta),
         spec: node.value("spec", spec::spec),
         status: node.value("status", status::status),
-        operation: node.pointer("operation", operation::operation),
+        operation: node.boxed("operation", operation::operation),
     };
     match problem.into_inner() {
         None => Ok(application),

@@ -84,6 +84,11 @@ impl Node<'_> {
         node.value.is_some().then(|| read(&node))
     }
 
+    /// As [`Node::pointer`], for fields that the messages box.
+    pub(super) fn boxed<T>(&self, key: &str, read: impl FnOnce(&Node<'_>) -> T) -> Option<Box<T>> {
+        self.pointer(key, read).map(Box::new)
+    }
+
     /// A list of structs.
     pub(super) fn list<T>(&self, key: &str, read: impl Fn(&Node<'_>) -> T) -> Vec<T> {
         self.items(key, |item| {

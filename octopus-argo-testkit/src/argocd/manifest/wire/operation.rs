@@ -11,7 +11,7 @@ use super::source;
 
 pub(super) fn operation(node: &Node<'_>) -> Operation {
     Operation {
-        sync: node.pointer("sync", sync_operation),
+        sync: node.boxed("sync", sync_operation),
         initiated_by: node.value("initiatedBy", initiator),
         info: node.list("info", info),
         retry: node.value("retry", retry),
@@ -23,7 +23,7 @@ pub(super) fn operation_state(node: &Node<'_>) -> OperationState {
         operation: node.value("operation", operation),
         phase: node.text("phase"),
         message: node.text("message"),
-        sync_result: node.pointer("syncResult", sync_result),
+        sync_result: node.boxed("syncResult", sync_result),
         started_at: node.time("startedAt"),
         finished_at: node.optional_time("finishedAt"),
         retry_count: node.number("retryCount"),

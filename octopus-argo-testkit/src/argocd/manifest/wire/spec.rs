@@ -17,7 +17,7 @@ pub(super) fn spec(node: &Node<'_>) -> ApplicationSpec {
         info: node.list("info", operation::info),
         revision_history_limit: node.optional_number("revisionHistoryLimit"),
         sources: node.list("sources", source::source),
-        source_hydrator: node.pointer("sourceHydrator", source::hydrator),
+        source_hydrator: node.boxed("sourceHydrator", source::hydrator),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn status(node: &Node<'_>) -> ApplicationStatus {
             last_transition_time: node.optional_time("lastTransitionTime"),
         }),
         reconciled_at: node.optional_time("reconciledAt"),
-        operation_state: node.pointer("operationState", operation::operation_state),
+        operation_state: node.boxed("operationState", operation::operation_state),
         observed_at: node.optional_time("observedAt"),
         source_type: node.text("sourceType"),
         summary: node.value("summary", |node| ApplicationSummary {
@@ -36,7 +36,7 @@ pub(super) fn status(node: &Node<'_>) -> ApplicationStatus {
         resource_health_source: node.text("resourceHealthSource"),
         source_types: node.texts("sourceTypes"),
         controller_namespace: node.text("controllerNamespace"),
-        source_hydrator: node.value("sourceHydrator", hydrator),
+        source_hydrator: node.value("sourceHydrator", |node| Box::new(hydrator(node))),
     }
 }
 
