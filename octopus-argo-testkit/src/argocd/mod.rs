@@ -51,8 +51,10 @@
 //! - HTTP/1.1, and so gRPC-Web and JSON, are not served.
 
 mod access;
+mod accounts;
 mod builder;
 mod clock;
+mod credential;
 mod fleet;
 mod listen;
 mod manifest;
@@ -62,7 +64,8 @@ mod service;
 mod tls;
 mod version;
 
-pub use access::{Access, Accounts};
+pub use access::Access;
+pub use accounts::Accounts;
 pub use builder::{ArgoCdSimBuilder, StartError};
 pub use fleet::{ChangeError, Fleet, SyncWindow};
 pub use manifest::{Manifest, ManifestError};

@@ -2,6 +2,7 @@
 
 mod changes;
 mod logs;
+mod object;
 mod operation;
 mod watch;
 

@@ -4,7 +4,7 @@ use octopus_argo_core::ApplicationName;
 use octopus_argo_core::health::OperationPhase;
 use serde_json::{Value, json};
 
-use super::changes::set;
+use super::object::set;
 use super::{ChangeError, EventKind, Fleet, Record};
 
 /// Whether sync windows allow syncs now.

@@ -7,7 +7,7 @@ use octopus_argo_proto::argocd::application::ApplicationQuery;
 use tonic::Status;
 
 use super::Api;
-use crate::argocd::access::Caller;
+use crate::argocd::accounts::Caller;
 use crate::argocd::fleet::Record;
 use crate::argocd::selector::{Selector, SelectorError};
 

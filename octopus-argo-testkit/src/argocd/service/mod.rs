@@ -20,7 +20,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 
-use super::access::Caller;
+use super::accounts::Caller;
 use super::{Accounts, ArgoCdVersion, Fleet};
 
 /// What the services work on.

@@ -8,7 +8,7 @@ use tonic::codegen::BoxStream;
 
 use super::Api;
 use super::gate::Target;
-use crate::argocd::access::Caller;
+use crate::argocd::accounts::Caller;
 use crate::argocd::clock::{Clock, Timestamp};
 use crate::argocd::fleet::{Entry, Filter, LogQuery, PodLogs, Record};
 

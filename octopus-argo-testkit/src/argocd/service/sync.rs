@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::Api;
 use super::gate::Target;
-use crate::argocd::access::Caller;
+use crate::argocd::accounts::Caller;
 use crate::argocd::fleet::{Record, Refused, SyncWindow};
 
 /// Accepts an operation, after the checks of Argo CD in their order. The answer shows it accepted and not yet running.

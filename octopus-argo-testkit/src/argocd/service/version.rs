@@ -5,7 +5,7 @@ use octopus_argo_proto::argocd::version::version_service_server::VersionService;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Api, caller};
-use crate::argocd::access::Caller;
+use crate::argocd::accounts::Caller;
 
 #[async_trait]
 impl VersionService for Api {

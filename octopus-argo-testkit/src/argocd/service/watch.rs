@@ -8,7 +8,7 @@ use tonic::Status;
 
 use super::Api;
 use super::gate::Filter;
-use crate::argocd::access::Caller;
+use crate::argocd::accounts::Caller;
 use crate::argocd::fleet::{Event, EventKind};
 
 /// Starts a Watch: what there is as `ADDED`, without a mark at the end, then changes. Without a name, a resource version
