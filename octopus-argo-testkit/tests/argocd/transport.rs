@@ -43,6 +43,18 @@ async fn too_large_an_answer_is_code_8() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_at_its_deadline() {
+    let (_sim, mut client) = reader().await;
+    // The client's own timer stops at the first headers; what ends the stream is the server.
+    let mut request = Request::new(named("api"));
+    request.set_timeout(Duration::from_secs(1));
+    let mut events = soon(client.watch(request)).await.unwrap().into_inner();
+    assert_eq!(next(&mut events).await, "ADDED argocd/api");
+    let ended = soon(events.message()).await.map(drop);
+    assert_status(ended, Code::DeadlineExceeded, "context deadline exceeded");
+}
+
+#[tokio::test]
 async fn shutdown_cuts_what_is_left_after_the_grace() {
     let (sim, mut client) = reader().await;
     let mut events = soon(client.watch(named("api"))).await.unwrap().into_inner();

@@ -1,6 +1,7 @@
 //! The gRPC services, and the way of a request to them.
 
 mod application;
+mod deadline;
 mod gate;
 mod pod_logs;
 mod session;
@@ -34,10 +35,10 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// Answers one call. Unknown services are answered before authentication, as Argo CD does.
+    /// Answers one call within the time that its caller allows. Unknown services are answered before authentication, as
+    /// Argo CD does.
     pub(super) async fn answer(self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let service = Known::of_path(request.uri().path());
-        let Some(service) = service else {
+        let Some(service) = Known::of_path(request.uri().path()) else {
             let name = service_name(request.uri().path());
             return Ok(Status::unimplemented(format!("unknown service {name}")).into_http());
         };
@@ -48,6 +49,11 @@ impl Api {
             (Err(status), Known::Application) => return Ok(status.into_http()),
         };
         request.extensions_mut().insert(caller);
+        let allowed = deadline::allowed(request.headers());
+        deadline::bounded(allowed, self.serve(service, request)).await
+    }
+
+    async fn serve(self, service: Known, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let limit = self.message_limit;
         match service {
             Known::Application => {
