@@ -15,7 +15,7 @@
 //! ```
 //! # #[cfg(feature = "argocd")] {
 //! use octopus_argo_core::Application;
-//! use octopus_argo_proto::argocd::{meta, v1alpha1};
+//! use octopus_argo_proto::argocd::{k8s::meta, v1alpha1};
 //! use octopus_argo_proto::prost::Message;
 //!
 //! // What arrives from an Argo CD server.

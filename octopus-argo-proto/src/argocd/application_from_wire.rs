@@ -6,7 +6,7 @@ use octopus_argo_core::{
     Sources, Status, Uid, UidError,
 };
 
-use super::meta::{ObjectMeta, Time};
+use super::k8s::meta::{ObjectMeta, Time};
 use super::v1alpha1 as wire;
 
 /// Why a message is not an application.
@@ -35,6 +35,8 @@ pub enum FromWireError {
 ///
 /// # Errors
 /// [`FromWireError`]. Unknown words (statuses, types, phases) are kept, and no error.
+///
+/// Rule: Argo CD `pkg/apis/application/v1alpha1/types.go` (`HasMultipleSources`) and `generated.pb.go` (the marshalers).
 impl TryFrom<&wire::Application> for Application {
     type Error = FromWireError;
 

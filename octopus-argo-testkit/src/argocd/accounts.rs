@@ -17,6 +17,20 @@ use super::{Access, ArgoCdVersion};
 /// authenticates only at the start; but rights are looked up for every event, so a changed [`Access`] acts at once.
 ///
 /// Rule: Argo CD `server/server.go` (`Authenticate`).
+///
+/// ```
+/// use octopus_argo_testkit::argocd::{Access, ArgoCdSim};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sim = ArgoCdSim::builder().token("a.b.c", Access::read_only("gateway")).start().await?;
+/// let accounts = sim.accounts();
+/// accounts.set_access(Access::read_and_sync("gateway"));
+/// accounts.expire("a.b.c"); // and everything that calls learns what happens then
+/// accounts.issue("d.e.f", Access::read_and_sync("gateway"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Accounts {
     state: Arc<Mutex<State>>,

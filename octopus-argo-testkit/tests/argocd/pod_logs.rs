@@ -1,7 +1,7 @@
 //! Pod logs: which lines, in which order, and how a caller knows that they are all.
 
 use octopus_argo_proto::argocd::application::{ApplicationPodLogsQuery, LogEntry};
-use octopus_argo_proto::argocd::meta::Time;
+use octopus_argo_proto::argocd::k8s::meta::Time;
 use octopus_argo_testkit::argocd::{Access, ArgoCdVersion};
 use tonic::Code;
 

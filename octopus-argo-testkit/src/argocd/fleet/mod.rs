@@ -29,6 +29,27 @@ use super::clock::Clock;
 ///
 /// Every change gives the application a new resource version and is seen by open Watch streams. A name without a
 /// namespace means the control plane's namespace.
+///
+/// ```
+/// use octopus_argo_core::{ApplicationName, health::OperationPhase};
+/// use octopus_argo_testkit::argocd::{ArgoCdSim, Fleet};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sim = ArgoCdSim::builder().without_authentication().start().await?;
+/// let fleet: Fleet = sim.fleet().clone();
+/// let web = fleet.upsert("metadata: {name: web}".parse()?);
+/// assert_eq!(web, ApplicationName::new(Some("argocd"), "web"));
+///
+/// fleet.set_logs(&web, "web-7d4b9", ["2026-05-19T09:27:22Z listening", "no time of its own"])?;
+///
+/// // A client has called Sync; the simulated controller moves when the test says so.
+/// # fleet.edit(&web, |manifest| manifest["operation"] = serde_json::json!({"sync": {}}))?;
+/// fleet.begin_sync(&web)?;
+/// fleet.complete_sync(&web, &OperationPhase::Succeeded)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Fleet {
     shared: Arc<Shared>,

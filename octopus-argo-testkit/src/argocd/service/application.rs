@@ -9,7 +9,7 @@ use octopus_argo_proto::argocd::application::{
     ResourcesQuery, RevisionMetadataQuery,
 };
 use octopus_argo_proto::argocd::events::EventList;
-use octopus_argo_proto::argocd::meta::ListMeta;
+use octopus_argo_proto::argocd::k8s::meta::ListMeta;
 use octopus_argo_proto::argocd::repository::ManifestResponse;
 use octopus_argo_proto::argocd::v1alpha1::{
     Application, ApplicationList, ApplicationTree, ApplicationWatchEvent, ChartDetails, RevisionMetadata,

@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt as _, stream};
 use octopus_argo_proto::argocd::application::{ApplicationPodLogsQuery, LogEntry};
-use octopus_argo_proto::argocd::meta::Time;
+use octopus_argo_proto::argocd::k8s::meta::Time;
 use tonic::Status;
 use tonic::codegen::BoxStream;
 

@@ -1,6 +1,6 @@
 //! Kubernetes object metadata.
 
-use octopus_argo_proto::argocd::meta::{FieldsV1, ManagedFieldsEntry, ObjectMeta, OwnerReference};
+use octopus_argo_proto::argocd::k8s::meta::{FieldsV1, ManagedFieldsEntry, ObjectMeta, OwnerReference};
 
 use super::node::Node;
 

@@ -37,7 +37,7 @@ pub(super) fn application(json: &Value) -> Result<Application, ManifestError> {
 
 #[cfg(test)]
 mod tests {
-    use octopus_argo_proto::argocd::meta::Time;
+    use octopus_argo_proto::argocd::k8s::meta::Time;
     use serde_json::json;
 
     use super::*;

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use octopus_argo_proto::argocd::meta::Time;
-use octopus_argo_proto::argocd::runtime::RawExtension;
+use octopus_argo_proto::argocd::k8s::meta::Time;
+use octopus_argo_proto::argocd::k8s::runtime::RawExtension;
 use octopus_argo_proto::prost::bytes::Bytes;
 use serde_json::Value;
 

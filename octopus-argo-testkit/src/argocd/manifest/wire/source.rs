@@ -1,6 +1,6 @@
 //! Sources, their tools, the hydrator, and the destination.
 
-use octopus_argo_proto::argocd::intstr::IntOrString;
+use octopus_argo_proto::argocd::k8s::intstr::IntOrString;
 use octopus_argo_proto::argocd::v1alpha1::{
     ApplicationDestination, ApplicationSource, ApplicationSourceDirectory, ApplicationSourceHelm,
     ApplicationSourceJsonnet, ApplicationSourceKustomize, ApplicationSourcePlugin,
