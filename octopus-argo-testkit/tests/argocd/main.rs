@@ -3,6 +3,8 @@
 #![cfg(feature = "argocd")]
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     reason = "a test; the configured exceptions miss the helpers outside #[test]"
 )]
 
