@@ -10,13 +10,13 @@
 //! | `session` | [`session`]: the protocol of the tunnel as a state machine without I/O |
 //! | `link`    | [`link`]: a session shared by tasks, for any async runtime; brings `session` |
 //!
-//! None is on by default; [`v1`] is always there, the messages of the tunnel and of the inventory. The `.proto` files are part of the package, below `proto/`, for other languages and for
-//! extensions of your own. The generated code is committed: nothing here needs protoc or a build script.
+//! None is on by default; [`v1`], the messages of the tunnel and of the inventory, is always there. The `.proto` files
+//! are part of the package, below `proto/`, for other languages and for extensions of your own. The generated code is committed: nothing here needs protoc or a build script.
 //!
 //! ```
 //! # #[cfg(feature = "argocd")] {
 //! use octopus_argo_core::Application;
-//! use octopus_argo_proto::argocd::{meta, v1alpha1};
+//! use octopus_argo_proto::argocd::{k8s::meta, v1alpha1};
 //! use octopus_argo_proto::prost::Message;
 //!
 //! // What arrives from an Argo CD server.

@@ -19,6 +19,8 @@ struct Group {
     folder: &'static str,
     /// The feature of this crate that its code needs.
     feature: Option<&'static str>,
+    /// Fields that are boxed: large, and absent as a rule.
+    boxed: &'static [&'static str],
 }
 
 /// A further folder of .proto files is one more line here. A folder that does not exist makes an empty module.
@@ -26,11 +28,32 @@ const GROUPS: &[Group] = &[
     Group {
         folder: "argocd",
         feature: Some("argocd"),
+        boxed: LARGE_IN_ARGOCD,
     },
     Group {
         folder: "octopus",
         feature: None,
+        boxed: &[],
     },
+];
+
+/// Without these an application takes 9.8 KB before its first text, and each entry of its history 1.1 KB; with them 1.7
+/// and 0.4.
+const LARGE_IN_ARGOCD: &[&str] = &[
+    "Application.operation",
+    "ApplicationSource.directory",
+    "ApplicationSource.helm",
+    "ApplicationSource.kustomize",
+    "ApplicationSource.plugin",
+    "ApplicationSpec.sourceHydrator",
+    "ApplicationStatus.operationState",
+    "ApplicationStatus.sourceHydrator",
+    "DrySource.directory",
+    "DrySource.helm",
+    "DrySource.kustomize",
+    "DrySource.plugin",
+    "Operation.sync",
+    "OperationState.syncResult",
 ];
 
 #[test]
@@ -75,7 +98,7 @@ fn generate(proto: &Path, out: &Path) {
     for group in GROUPS {
         let folder = out.join(group.folder);
         fs::create_dir(&folder).unwrap();
-        let packages = generate_group(proto, &proto.join(group.folder), &folder);
+        let packages = generate_group(group, proto, &folder);
         fs::write(
             folder.join("mod.rs"),
             format!("{HEADER}\n{}", module_tree(&packages)),
@@ -90,8 +113,8 @@ fn generate(proto: &Path, out: &Path) {
 }
 
 /// Generates one group and returns its packages.
-fn generate_group(include: &Path, sources: &Path, out: &Path) -> BTreeSet<String> {
-    let inputs = proto_files(sources);
+fn generate_group(group: &Group, include: &Path, out: &Path) -> BTreeSet<String> {
+    let inputs = proto_files(&include.join(group.folder));
     if inputs.is_empty() {
         return BTreeSet::new();
     }
@@ -106,7 +129,12 @@ fn generate_group(include: &Path, sources: &Path, out: &Path) -> BTreeSet<String
     descriptors
         .file
         .retain(|file| file.package() != "google.protobuf");
-    tonic_prost_build::configure()
+    let configuration = tonic_prost_build::configure();
+    let configuration = group
+        .boxed
+        .iter()
+        .fold(configuration, tonic_prost_build::Builder::boxed);
+    configuration
         .out_dir(out)
         .emit_rerun_if_changed(false)
         // The connection is the caller's: a channel, a tunnel, a test's pipe.

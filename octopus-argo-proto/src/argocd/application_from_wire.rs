@@ -6,7 +6,7 @@ use octopus_argo_core::{
     Sources, Status, Uid, UidError,
 };
 
-use super::meta::{ObjectMeta, Time};
+use super::k8s::meta::{ObjectMeta, Time};
 use super::v1alpha1 as wire;
 
 /// Why a message is not an application.
@@ -35,6 +35,8 @@ pub enum FromWireError {
 ///
 /// # Errors
 /// [`FromWireError`]. Unknown words (statuses, types, phases) are kept, and no error.
+///
+/// Rule: Argo CD `pkg/apis/application/v1alpha1/types.go` (`HasMultipleSources`) and `generated.pb.go` (the marshalers).
 impl TryFrom<&wire::Application> for Application {
     type Error = FromWireError;
 
@@ -279,10 +281,10 @@ mod tests {
                 revision: Some("abc".into()),
                 ..wire::SyncStatus::default()
             }),
-            operation_state: Some(wire::OperationState {
+            operation_state: Some(Box::new(wire::OperationState {
                 phase: Some("Succeeded".into()),
                 ..wire::OperationState::default()
-            }),
+            })),
             source_types: vec!["Helm".into(), String::new()],
             source_type: Some("Kustomize".into()),
             ..wire::ApplicationStatus::default()

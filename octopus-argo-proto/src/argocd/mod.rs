@@ -1,15 +1,14 @@
 //! The messages of Argo CD's gRPC API, and what they mean in the types of `octopus-argo-core`.
 //!
-//! One module a package. The message packages of Argo CD and Kubernetes have long names; here they are [`v1alpha1`],
-//! [`meta`], [`core`], [`runtime`], [`intstr`], [`apiextensions`] and [`oidc`]. With the feature `tonic` the packages
-//! with services also hold their clients and servers, for example
+//! One module a package, by the last part of its name; those of Kubernetes are in [`k8s`]. With the feature `tonic` the
+//! packages with services also hold their clients and servers, for example
 //! `application::application_service_client::ApplicationServiceClient`.
 //!
 //! # Presence
 //! Types of [`v1alpha1`] and of Kubernetes are proto2, so that presence is exact. Argo CD writes every plain text,
 //! number, flag and struct even when it is empty: read `Some("")` as unset. The requests of [`application`] are the
 //! other way round: there a present empty text is a request of its own, so leave out what you do not mean. An empty
-//! [`meta::Time`] is unset, not 1970: see [`meta::Time::unix_seconds`].
+//! [`k8s::meta::Time`] is unset, not 1970: see [`k8s::meta::Time::unix_seconds`].
 //!
 //! Rule: the marshalers in Argo CD `pkg/apis/application/v1alpha1/generated.pb.go` and `pkg/apiclient/application`.
 
@@ -28,9 +27,14 @@ pub use packages::github::com::argoproj::argo_cd::{
     server::settings::oidc, v3::pkg::apis::application::v1alpha1,
 };
 
-#[doc(inline)]
-pub use packages::k8s::io::{
-    api::core::v1 as core,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions,
-    apimachinery::pkg::{apis::meta::v1 as meta, runtime, util::intstr},
-};
+/// The packages of Kubernetes that Argo CD's messages use, by the last part of their names.
+pub mod k8s {
+    use super::packages::k8s::io as packages;
+
+    #[doc(inline)]
+    pub use packages::{
+        api::core::v1 as core,
+        apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions,
+        apimachinery::pkg::{apis::meta::v1 as meta, runtime, util::intstr},
+    };
+}

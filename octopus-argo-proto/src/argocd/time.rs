@@ -1,6 +1,6 @@
 //! Kubernetes times, whose zero value is an empty message.
 
-use super::meta::Time;
+use super::k8s::meta::Time;
 
 impl Time {
     /// The time this many seconds after 1970, in whole seconds, as servers write it.
@@ -18,7 +18,7 @@ impl Time {
     /// Rule: Kubernetes `pkg/apis/meta/v1/time_proto.go`.
     ///
     /// ```
-    /// use octopus_argo_proto::argocd::meta::Time;
+    /// use octopus_argo_proto::argocd::k8s::meta::Time;
     ///
     /// assert_eq!(Time::from_unix_seconds(1_700_000_000).unix_seconds(), Some(1_700_000_000));
     /// assert_eq!(Time::default().unix_seconds(), None);

@@ -80,14 +80,20 @@ pub struct ApplicationSource {
     pub path: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "4")]
     pub target_revision: ::core::option::Option<::prost::alloc::string::String>,
-    #[prost(message, optional, tag = "7")]
-    pub helm: ::core::option::Option<ApplicationSourceHelm>,
-    #[prost(message, optional, tag = "8")]
-    pub kustomize: ::core::option::Option<ApplicationSourceKustomize>,
-    #[prost(message, optional, tag = "10")]
-    pub directory: ::core::option::Option<ApplicationSourceDirectory>,
-    #[prost(message, optional, tag = "11")]
-    pub plugin: ::core::option::Option<ApplicationSourcePlugin>,
+    #[prost(message, optional, boxed, tag = "7")]
+    pub helm: ::core::option::Option<::prost::alloc::boxed::Box<ApplicationSourceHelm>>,
+    #[prost(message, optional, boxed, tag = "8")]
+    pub kustomize: ::core::option::Option<
+        ::prost::alloc::boxed::Box<ApplicationSourceKustomize>,
+    >,
+    #[prost(message, optional, boxed, tag = "10")]
+    pub directory: ::core::option::Option<
+        ::prost::alloc::boxed::Box<ApplicationSourceDirectory>,
+    >,
+    #[prost(message, optional, boxed, tag = "11")]
+    pub plugin: ::core::option::Option<
+        ::prost::alloc::boxed::Box<ApplicationSourcePlugin>,
+    >,
     #[prost(string, optional, tag = "12")]
     pub chart: ::core::option::Option<::prost::alloc::string::String>,
     /// Servers from 2.6.
@@ -338,14 +344,20 @@ pub struct DrySource {
     pub target_revision: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "3")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    #[prost(message, optional, tag = "4")]
-    pub helm: ::core::option::Option<ApplicationSourceHelm>,
-    #[prost(message, optional, tag = "5")]
-    pub kustomize: ::core::option::Option<ApplicationSourceKustomize>,
-    #[prost(message, optional, tag = "6")]
-    pub directory: ::core::option::Option<ApplicationSourceDirectory>,
-    #[prost(message, optional, tag = "7")]
-    pub plugin: ::core::option::Option<ApplicationSourcePlugin>,
+    #[prost(message, optional, boxed, tag = "4")]
+    pub helm: ::core::option::Option<::prost::alloc::boxed::Box<ApplicationSourceHelm>>,
+    #[prost(message, optional, boxed, tag = "5")]
+    pub kustomize: ::core::option::Option<
+        ::prost::alloc::boxed::Box<ApplicationSourceKustomize>,
+    >,
+    #[prost(message, optional, boxed, tag = "6")]
+    pub directory: ::core::option::Option<
+        ::prost::alloc::boxed::Box<ApplicationSourceDirectory>,
+    >,
+    #[prost(message, optional, boxed, tag = "7")]
+    pub plugin: ::core::option::Option<
+        ::prost::alloc::boxed::Box<ApplicationSourcePlugin>,
+    >,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SyncSource {
@@ -404,8 +416,8 @@ pub struct HydrateOperation {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Operation {
-    #[prost(message, optional, tag = "1")]
-    pub sync: ::core::option::Option<SyncOperation>,
+    #[prost(message, optional, boxed, tag = "1")]
+    pub sync: ::core::option::Option<::prost::alloc::boxed::Box<SyncOperation>>,
     /// `username` is the user of the token: a way to know one's own syncs.
     #[prost(message, optional, tag = "2")]
     pub initiated_by: ::core::option::Option<OperationInitiator>,
@@ -511,8 +523,10 @@ pub struct OperationState {
     pub phase: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "3")]
     pub message: ::core::option::Option<::prost::alloc::string::String>,
-    #[prost(message, optional, tag = "4")]
-    pub sync_result: ::core::option::Option<SyncOperationResult>,
+    #[prost(message, optional, boxed, tag = "4")]
+    pub sync_result: ::core::option::Option<
+        ::prost::alloc::boxed::Box<SyncOperationResult>,
+    >,
     /// Compare it, and `finishedAt`, to tell a new operation from an old finished one.
     #[prost(message, optional, tag = "6")]
     pub started_at: ::core::option::Option<
@@ -751,8 +765,8 @@ pub struct Application {
     #[prost(message, optional, tag = "3")]
     pub status: ::core::option::Option<ApplicationStatus>,
     /// Set from the acceptance of a sync until the controller removes it at the end.
-    #[prost(message, optional, tag = "4")]
-    pub operation: ::core::option::Option<Operation>,
+    #[prost(message, optional, boxed, tag = "4")]
+    pub operation: ::core::option::Option<::prost::alloc::boxed::Box<Operation>>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplicationList {
@@ -797,8 +811,10 @@ pub struct ApplicationSpec {
     #[prost(message, repeated, tag = "8")]
     pub sources: ::prost::alloc::vec::Vec<ApplicationSource>,
     /// Servers from 2.14.
-    #[prost(message, optional, tag = "9")]
-    pub source_hydrator: ::core::option::Option<SourceHydrator>,
+    #[prost(message, optional, boxed, tag = "9")]
+    pub source_hydrator: ::core::option::Option<
+        ::prost::alloc::boxed::Box<SourceHydrator>,
+    >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncPolicy {
@@ -868,8 +884,10 @@ pub struct ApplicationStatus {
     >,
     /// The running or last operation; cleared when a new one is accepted, so absent in the answer of
     /// `Sync`.
-    #[prost(message, optional, tag = "7")]
-    pub operation_state: ::core::option::Option<OperationState>,
+    #[prost(message, optional, boxed, tag = "7")]
+    pub operation_state: ::core::option::Option<
+        ::prost::alloc::boxed::Box<OperationState>,
+    >,
     #[prost(message, optional, tag = "8")]
     pub observed_at: ::core::option::Option<
         super::super::super::super::super::super::super::super::super::k8s::io::apimachinery::pkg::apis::meta::v1::Time,
@@ -887,8 +905,10 @@ pub struct ApplicationStatus {
     pub source_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "13")]
     pub controller_namespace: ::core::option::Option<::prost::alloc::string::String>,
-    #[prost(message, optional, tag = "14")]
-    pub source_hydrator: ::core::option::Option<SourceHydratorStatus>,
+    #[prost(message, optional, boxed, tag = "14")]
+    pub source_hydrator: ::core::option::Option<
+        ::prost::alloc::boxed::Box<SourceHydratorStatus>,
+    >,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AppHealthStatus {

@@ -1,0 +1,222 @@
+//! The tokens that the server knows, and who is calling.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::HeaderMap;
+use tonic::Status;
+
+use super::clock::{Clock, Timestamp};
+use super::credential::{is_jwt, presented};
+use super::{Access, ArgoCdVersion};
+
+/// The tokens that the simulated server knows. A cheap handle: clones act on the same server.
+///
+/// Changes act on calls that begin afterwards. A stream that is open outlives its token, as it does with Argo CD, which
+/// authenticates only at the start; but rights are looked up for every event, so a changed [`Access`] acts at once.
+///
+/// Rule: Argo CD `server/server.go` (`Authenticate`).
+///
+/// ```
+/// use octopus_argo_testkit::argocd::{Access, ArgoCdSim};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sim = ArgoCdSim::builder().token("a.b.c", Access::read_only("gateway")).start().await?;
+/// let accounts = sim.accounts();
+/// accounts.set_access(Access::read_and_sync("gateway"));
+/// accounts.expire("a.b.c"); // and everything that calls learns what happens then
+/// accounts.issue("d.e.f", Access::read_and_sync("gateway"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Accounts {
+    state: Arc<Mutex<State>>,
+    clock: Clock,
+    version: ArgoCdVersion,
+}
+
+#[derive(Default)]
+struct State {
+    open: bool,
+    tokens: HashMap<String, Token>,
+    /// By subject.
+    access: HashMap<String, Access>,
+}
+
+struct Token {
+    /// The id that errors name; the token itself stays out of them.
+    id: usize,
+    subject: String,
+    issued: Timestamp,
+    validity: Validity,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Validity {
+    Valid,
+    Expired,
+    Revoked,
+}
+
+impl Accounts {
+    pub(super) fn new(clock: Clock, version: ArgoCdVersion) -> Self {
+        Self {
+            state: Arc::default(),
+            clock,
+            version,
+        }
+    }
+
+    /// Lets every call pass, with or without a token, and allows everything, as the server's `--disable-auth` does.
+    pub(super) fn open_to_all(&self) {
+        self.state().open = true;
+    }
+
+    /// Makes `token` a valid token of this account, and gives the account this access, whatever it had before.
+    ///
+    /// Argo CD looks at an `authorization` header only where the token has three parts joined by dots, as a JWT has;
+    /// the `token` header takes any text. A token for both ways looks like one: `header.payload.signature`.
+    pub fn issue(&self, token: &str, access: Access) {
+        let mut state = self.state();
+        let issued = Token {
+            id: state.tokens.len() + 1,
+            subject: access.subject.clone(),
+            issued: self.clock.now(),
+            validity: Validity::Valid,
+        };
+        state.tokens.insert(token.to_owned(), issued);
+        state.access.insert(access.subject.clone(), access);
+    }
+
+    /// Replaces what an account may do. Its tokens stay as they are.
+    pub fn set_access(&self, access: Access) {
+        self.state().access.insert(access.subject.clone(), access);
+    }
+
+    /// The token is no longer on its account. Calls answer code 16. Unknown tokens stay unknown.
+    pub fn revoke(&self, token: &str) {
+        self.mark(token, Validity::Revoked);
+    }
+
+    /// The token has expired. Calls answer code 16. Unknown tokens stay unknown.
+    pub fn expire(&self, token: &str) {
+        self.mark(token, Validity::Expired);
+    }
+
+    /// Undoes [`Accounts::revoke`] and [`Accounts::expire`].
+    pub fn restore(&self, token: &str) {
+        self.mark(token, Validity::Valid);
+    }
+
+    fn mark(&self, token: &str, validity: Validity) {
+        if let Some(token) = self.state().tokens.get_mut(token) {
+            token.validity = validity;
+        }
+    }
+
+    /// Who is calling.
+    ///
+    /// # Errors
+    /// Code 16 with Argo CD's messages.
+    pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Status> {
+        let state = self.state();
+        if state.open {
+            return Ok(Caller::Everyone);
+        }
+        let presented =
+            presented(headers).ok_or_else(|| Status::unauthenticated("no session information"))?;
+        let invalid = |cause: &str| Status::unauthenticated(format!("invalid session: {cause}"));
+        let Some(token) = state.tokens.get(presented) else {
+            return Err(invalid(if is_jwt(presented) {
+                "token signature is invalid: signature is invalid"
+            } else {
+                "token is malformed: token contains an invalid number of segments"
+            }));
+        };
+        match token.validity {
+            Validity::Valid => Ok(Caller::Account {
+                subject: token.subject.clone(),
+                issued: token.issued,
+            }),
+            Validity::Expired if self.version.is_3_or_later() => {
+                Err(invalid("token has invalid claims: token is expired"))
+            }
+            Validity::Expired => Err(invalid("token is expired")),
+            Validity::Revoked => Err(invalid(&format!(
+                "account {} does not have token with id {}",
+                token.subject, token.id
+            ))),
+        }
+    }
+
+    /// Whether the caller may do this now.
+    pub(super) fn allows(&self, caller: &Caller, resource: &str, action: &str, object: &str) -> bool {
+        match caller {
+            Caller::Everyone => true,
+            Caller::Anonymous => false,
+            Caller::Account { subject, .. } => {
+                let state = self.state();
+                let access = state.access.get(subject);
+                access.is_some_and(|access| access.allows(resource, action, object))
+            }
+        }
+    }
+
+    /// As [`Accounts::allows`], for checks whose refusal says what was missing.
+    ///
+    /// Rule: Argo CD `util/rbac/rbac.go` (`EnforceErr`).
+    pub(super) fn enforce(
+        &self,
+        caller: &Caller,
+        resource: &str,
+        action: &str,
+        object: &str,
+    ) -> Result<(), Status> {
+        if self.allows(caller, resource, action, object) {
+            return Ok(());
+        }
+        let mut message = format!("permission denied: {resource}, {action}, {object}");
+        if let Caller::Account { subject, issued } = caller {
+            let _ = write!(message, ", sub: {subject}, iat: {}", issued.whole_seconds());
+        }
+        Err(Status::permission_denied(message))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock, and a test that has failed elsewhere should still be able to look.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Accounts {
+    /// Without the tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts").finish_non_exhaustive()
+    }
+}
+
+/// Who a call comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
+    /// Authentication is off.
+    Everyone,
+    /// A call that needs no token had none, or a bad one.
+    Anonymous,
+    Account {
+        subject: String,
+        issued: Timestamp,
+    },
+}
+
+impl Caller {
+    /// The name for `initiatedBy`.
+    pub(super) fn subject(&self) -> &str {
+        match self {
+            Self::Account { subject, .. } => subject,
+            Self::Everyone | Self::Anonymous => "",
+        }
+    }
+}
