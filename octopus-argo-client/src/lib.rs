@@ -38,6 +38,10 @@
 //! - `native-roots`: the operating system's root certificates. On by default.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+/// What stands in this crate's signatures. Its minor version follows tonic's.
+#[doc(no_inline)]
+pub use {http, tonic};
+
 pub mod connection;
 
 pub mod credentials;

@@ -125,10 +125,8 @@ impl TlsError {
             }
             Tls::InvalidCertificate(Certificate::NotValidForNameContext { expected, presented }) => {
                 let expected = expected.to_str().into_owned();
-                return Self::HostName {
-                    expected,
-                    presented: presented.clone(),
-                };
+                let presented: Vec<_> = presented.iter().map(|name| bare(name)).collect();
+                return Self::HostName { expected, presented };
             }
             Tls::InvalidMessage(InvalidMessage::InvalidContentType) => return Self::NotTls,
             Tls::NoApplicationProtocol | Tls::AlertReceived(AlertDescription::NoApplicationProtocol) => {
@@ -159,6 +157,14 @@ fn list(pins: &[Pin]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(" or ")
+}
+
+/// A name without the wrapping in which rustls writes it; a kind that is not known stays as it is.
+fn bare(name: &str) -> String {
+    let inner = name
+        .strip_prefix("DnsName(\"")
+        .and_then(|name| name.strip_suffix("\")"));
+    inner.unwrap_or(name).to_owned()
 }
 
 fn names(names: &[String]) -> String {
