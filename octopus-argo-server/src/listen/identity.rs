@@ -122,3 +122,49 @@ pub enum IdentityError {
         source: Arc<dyn Error + Send + Sync>,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn pem_and_der_give_the_same_identity() {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        let both = certificate.pem() + &key.serialize_pem();
+        let pem = Identity::from_pem(both.as_bytes(), both.as_bytes()).unwrap();
+        let der = Identity::from_der([certificate.der().to_vec()], key.serialize_der()).unwrap();
+        assert_eq!(pem.thumbprint(), der.thumbprint());
+        assert!(pem.server_config().is_ok() && der.server_config().is_ok());
+        assert_eq!(
+            format!("{pem:?}"),
+            format!("Identity {{ thumbprint: {:?}, .. }}", pem.thumbprint())
+        );
+    }
+
+    #[test]
+    fn each_mistake_has_its_own_error() {
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let certificate = CertificateParams::default().self_signed(&key).unwrap().pem();
+        let read = |chain: &str, key: &str| Identity::from_pem(chain.as_bytes(), key.as_bytes());
+        assert!(matches!(
+            read("", &key.serialize_pem()),
+            Err(IdentityError::NoCertificate)
+        ));
+        assert!(matches!(
+            read(&certificate, &certificate),
+            Err(IdentityError::Key { .. })
+        ));
+        assert!(matches!(
+            Identity::from_der([vec![1]], vec![2]),
+            Err(IdentityError::Key { .. })
+        ));
+        let stranger = read(&certificate, &other.serialize_pem()).unwrap();
+        assert!(matches!(
+            stranger.server_config(),
+            Err(IdentityError::Mismatch { .. })
+        ));
+    }
+}
