@@ -5,3 +5,4 @@ pub use status::{HealthStatus, OperationPhase, SyncStatus};
 
 pub mod argocd;
 pub mod octopus;
+pub mod resource;
