@@ -4,5 +4,6 @@ mod status;
 pub use status::{HealthStatus, OperationPhase, SyncStatus};
 
 pub mod argocd;
+pub mod drift;
 pub mod octopus;
 pub mod resource;
