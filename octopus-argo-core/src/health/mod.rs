@@ -7,3 +7,4 @@ pub mod argocd;
 pub mod drift;
 pub mod octopus;
 pub mod resource;
+pub mod verify;
