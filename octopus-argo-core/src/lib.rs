@@ -62,3 +62,5 @@ pub mod scope;
 pub use scope::{Resolution, Scope, ScopeError};
 
 pub mod health;
+
+pub mod connection;
