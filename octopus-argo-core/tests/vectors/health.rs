@@ -280,7 +280,8 @@ struct Probes {
     interval_s: i64,
     max_interval_s: i64,
     give_up_after_s: i64,
-    probes: Vec<Probe>,
+    #[serde(rename = "probes")]
+    outcomes: Vec<Probe>,
 }
 
 #[derive(Deserialize)]
@@ -303,7 +304,7 @@ fn keep_alive(input: Input) -> Result<Value, Unreadable> {
     let mut link = KeepAlive::new(config, now);
     let mut events = Vec::new();
     let mut fatal = false;
-    for probe in input.probes {
+    for probe in input.outcomes {
         let Some(due) = link.next_probe_at() else { break };
         now = due;
         let outcome = match probe {
@@ -317,6 +318,8 @@ fn keep_alive(input: Input) -> Result<Value, Unreadable> {
         }));
         fatal |= after.next == Next::GiveUp;
     }
-    let next = link.next_probe_at().map(|next| (next - now).as_secs());
+    let next = link
+        .next_probe_at()
+        .map(|next| next.saturating_sub(now).as_secs());
     Ok(json!({"events": events, "fatal": fatal, "next_probe_in_s": next}))
 }

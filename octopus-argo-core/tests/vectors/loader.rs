@@ -71,7 +71,7 @@ fn check(text: &str, ops: &[&str], judge: Judge) -> Result<usize, String> {
         let id = case
             .get("id")
             .and_then(Value::as_str)
-            .map_or(format!("case {number}"), str::to_owned);
+            .map_or_else(|| format!("case {number}"), str::to_owned);
         if let Err(difference) = run_case(case, ops, judge) {
             failed += 1;
             let _ = write!(report, "\n  {id}: {difference}");

@@ -78,18 +78,20 @@ impl Settings {
     }
 }
 
+type Labels = Vec<(Box<str>, Box<str>)>;
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Application {
     #[serde(deserialize_with = "pairs")]
-    labels: Vec<(Box<str>, Box<str>)>,
+    labels: Labels,
     sync: Option<SyncStatus>,
     health: Option<HealthStatus>,
     octopus_sync: Option<ProjectSync>,
     revisions: Vec<Box<str>>,
 }
 
-fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Box<str>, Box<str>)>, D::Error> {
+fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Labels, D::Error> {
     Ok(BTreeMap::deserialize(deserializer)?.into_iter().collect())
 }
 
@@ -178,8 +180,10 @@ fn run(input: Input) -> Result<Value, Unreadable> {
             answer = Some((verdict.outcome.to_string(), verdict.at.as_secs()));
         }
     }
-    let (outcome, at) = answer.map_or(("Pending".to_owned(), None), |(outcome, at)| (outcome, Some(at)));
-    Ok(json!({"outcome": outcome, "at": at}))
+    Ok(match answer {
+        Some((outcome, at)) => json!({"outcome": outcome, "at": at}),
+        None => json!({"outcome": "Pending", "at": null}),
+    })
 }
 
 fn commits(input: Input) -> Result<Value, Unreadable> {
@@ -194,12 +198,12 @@ fn commits(input: Input) -> Result<Value, Unreadable> {
 
 fn label(input: Input) -> Result<Value, Unreadable> {
     #[derive(Deserialize)]
-    struct Labels {
+    struct Filtered {
         filter: String,
         #[serde(default)]
         labels: BTreeMap<String, String>,
     }
-    let case: Labels = input.read()?;
+    let case: Filtered = input.read()?;
     let filter = LabelFilter::new(&case.filter);
     let labels = case.labels.iter().map(|(key, value)| (&**key, &**value));
     Ok(json!({"matches": filter.is_ok_and(|filter| filter.matches(labels))}))

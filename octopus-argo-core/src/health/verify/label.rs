@@ -104,6 +104,10 @@ fn compile(_: &str) -> Result<Expression, LabelFilterError> {
 }
 
 #[cfg(not(feature = "regex"))]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "one signature with and without the feature"
+)]
 fn is_match(expression: &Expression, _: &str) -> bool {
     match *expression {}
 }
