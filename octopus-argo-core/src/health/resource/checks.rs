@@ -128,9 +128,9 @@ impl HealthChecks {
         if let Some(health) = deletion::pending_deletion(live, &rules) {
             return Assessment::Health(health);
         }
-        let kind = live.value_at("/kind").and_then(Value::as_str).unwrap_or_default();
+        let kind = live.at(&["kind"]).and_then(Value::as_str).unwrap_or_default();
         let api_version = live
-            .value_at("/apiVersion")
+            .at(&["apiVersion"])
             .and_then(Value::as_str)
             .unwrap_or_default();
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));

@@ -15,7 +15,7 @@ const HOOK_FINALIZER: &str = "argocd.argoproj.io/hook-finalizer";
 /// Rule: Argo CD `gitops-engine/pkg/health/health.go`, upgrade notes 2.14-3.0.
 pub(super) fn pending_deletion<'a>(live: Live<'a>, rules: &Rules) -> Option<ResourceHealth<'a>> {
     let time = live
-        .value_at("/metadata/deletionTimestamp")
+        .at(&["metadata", "deletionTimestamp"])
         .and_then(Value::as_str)?;
     if !is_time(time) || time == "0001-01-01T00:00:00Z" {
         return None;
@@ -27,7 +27,7 @@ pub(super) fn pending_deletion<'a>(live: Live<'a>, rules: &Rules) -> Option<Reso
 }
 
 fn has_hook_finalizer(live: Live<'_>) -> bool {
-    let finalizers = live.value_at("/metadata/finalizers").and_then(Value::as_array);
+    let finalizers = live.at(&["metadata", "finalizers"]).and_then(Value::as_array);
     finalizers.is_some_and(|list| {
         list.iter().all(Value::is_string) && list.iter().any(|entry| entry.as_str() == Some(HOOK_FINALIZER))
     })

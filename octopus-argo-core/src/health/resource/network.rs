@@ -23,7 +23,7 @@ pub(super) fn service<'a>(live: Live<'a>, _: &Rules) -> Result<ResourceHealth<'a
 #[expect(clippy::unnecessary_wraps, reason = "one signature for all checks")]
 pub(super) fn ingress<'a>(live: Live<'a>, _: &Rules) -> Result<ResourceHealth<'a>, CheckError> {
     let addresses = live
-        .value_at("/status/loadBalancer/ingress")
+        .at(&["status", "loadBalancer", "ingress"])
         .and_then(Value::as_array);
     Ok(match addresses {
         Some(addresses) if !addresses.is_empty() => ResourceHealth::healthy(""),
