@@ -138,6 +138,10 @@ impl RollupPolicy {
         self.health.iter().position(|other| *other == code).unwrap_or(0)
     }
 
+    pub(super) fn health_at(&self, rank: usize) -> HealthCode {
+        self.health.get(rank).copied().unwrap_or(HealthCode::Unknown)
+    }
+
     /// The rank of `code`, 0 being the worst. What is none of the four ranks as Unknown.
     pub(super) fn sync_rank(&self, code: &ProjectSync) -> usize {
         let rank = |wanted: &ProjectSync| self.sync.iter().position(|other| other == wanted);

@@ -110,13 +110,13 @@ impl<'a, O: IntoIterator<Item = &'a HealthStatus>> ApplicationFacts<'a, O> {
         Self { reach, age, ..self }
     }
 
-    /// The worst of what this application brings in.
-    fn worst(self, policy: &RollupPolicy) -> HealthCode {
+    /// The rank of the worst of what this application brings in.
+    fn worst(self, policy: &RollupPolicy) -> usize {
         if self.reach == Reach::Unreachable {
-            return HealthCode::Unknown;
+            return policy.health_rank(HealthCode::Unknown);
         }
         if policy.is_stale(self.age) {
-            return HealthCode::Stale;
+            return policy.health_rank(HealthCode::Stale);
         }
         let own = self.health.map_or(HealthCode::Unknown, HealthCode::from);
         // A blank text is how Argo CD writes that there is no check.
@@ -124,7 +124,8 @@ impl<'a, O: IntoIterator<Item = &'a HealthStatus>> ApplicationFacts<'a, O> {
             .objects
             .into_iter()
             .filter(|health| !health.as_str().is_empty());
-        objects.fold(own, |worst, health| worse(policy, worst, health.into()))
+        let ranks = objects.map(|health| policy.health_rank(health.into()));
+        ranks.fold(policy.health_rank(own), usize::min)
     }
 }
 
@@ -164,8 +165,8 @@ pub fn project_health<'a, O: IntoIterator<Item = &'a HealthStatus>>(
     let worst = applications
         .into_iter()
         .map(|application| application.worst(policy))
-        .reduce(|worst, code| worse(policy, worst, code));
-    match worst {
+        .min();
+    match worst.map(|rank| policy.health_at(rank)) {
         Some(HealthCode::Healthy | HealthCode::Suspended) => ProjectHealth::Healthy,
         Some(HealthCode::Progressing) => ProjectHealth::Progressing,
         Some(HealthCode::Missing) => ProjectHealth::Missing,
@@ -202,14 +203,6 @@ pub fn project_sync<'a>(
     }
     let worst = applications.into_iter().map(|sync| policy.sync_rank(sync)).min();
     worst.map_or(ProjectSync::Unknown, |rank| policy.sync_at(rank))
-}
-
-fn worse(policy: &RollupPolicy, left: HealthCode, right: HealthCode) -> HealthCode {
-    if policy.health_rank(right) < policy.health_rank(left) {
-        right
-    } else {
-        left
-    }
 }
 
 #[cfg(test)]
