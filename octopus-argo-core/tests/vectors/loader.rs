@@ -38,10 +38,12 @@ pub(crate) fn run(file: &str, ops: &[&str], judge: Judge) {
 
 /// The text of `file`, or `None` where another folder was named and lacks it.
 fn load(file: &str) -> Option<String> {
-    let other = env::var_os("OCTOPUS_ARGO_VECTORS").map(PathBuf::from);
-    let folder = other
-        .clone()
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors"));
+    let other = env::var_os("OCTOPUS_ARGO_VECTORS").filter(|folder| !folder.is_empty());
+    let other = other.map(PathBuf::from);
+    let ours = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors");
+    let folder = other.clone().unwrap_or_else(ours);
+    // A folder misspelt would skip everything.
+    assert!(folder.is_dir(), "{} is no folder", folder.display());
     let path = folder.join(file);
     match fs::read_to_string(&path) {
         Ok(text) => Some(text),

@@ -120,6 +120,18 @@ impl TreeNode {
 /// tree is not looked at, and may be empty.
 ///
 /// Rule: Argo CD `server/application/application.go`. Cases: `vectors/health-rollup.json`.
+///
+/// ```
+/// use octopus_argo_core::health::HealthStatus;
+/// use octopus_argo_core::health::argocd::{HealthSource, ResourceStatus, TreeNode, resource_health};
+///
+/// let resources: Vec<ResourceStatus> = serde_json::from_str(r#"[{"kind": "Service", "name": "web"}]"#)?;
+/// // The cluster has never given this node an id.
+/// let tree: Vec<TreeNode> = serde_json::from_str(r#"[{"kind": "Service", "name": "web"}]"#)?;
+/// let health = resource_health(Some(&HealthSource::AppTree), &resources, &tree);
+/// assert_eq!(health, [Some(HealthStatus::Missing)]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[must_use]
 pub fn resource_health(
     source: Option<&HealthSource>,

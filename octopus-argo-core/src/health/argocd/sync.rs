@@ -122,6 +122,17 @@ pub enum Comparison {
 /// The status of the application does not depend on the order. With no resources it is Synced.
 ///
 /// Rule: Argo CD `controller/state.go`. Cases: `vectors/sync-and-drift.json`.
+///
+/// ```
+/// use octopus_argo_core::health::SyncStatus;
+/// use octopus_argo_core::health::argocd::{Comparison, ResourceFacts, application_sync};
+///
+/// // One resource as it should be, and one that the cluster does not have.
+/// let resources = [ResourceFacts::new(true, true), ResourceFacts::new(true, false)];
+/// let (sync, rows) = application_sync(Comparison::Made, resources);
+/// assert_eq!(sync, SyncStatus::OutOfSync);
+/// assert_eq!(rows[0].status, Some(SyncStatus::Synced));
+/// ```
 #[must_use]
 pub fn application_sync(
     comparison: Comparison,

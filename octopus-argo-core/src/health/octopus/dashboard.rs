@@ -1,5 +1,9 @@
 //! The one label that a dashboard shows.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use super::words::{ProjectHealth, ProjectSync};
 
 /// Which of the two statuses a dashboard shows.
@@ -97,6 +101,20 @@ impl CombinedStatus {
             Self::Health(health) => health.label(),
             Self::Sync(sync) => sync.label(),
         }
+    }
+}
+
+impl fmt::Display for CombinedStatus {
+    /// The code, as [`CombinedStatus::as_str`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for CombinedStatus {
+    /// The code, as [`CombinedStatus::as_str`].
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -44,6 +44,8 @@ pub fn object_status(health: Option<&HealthStatus>, sync: Option<&SyncStatus>) -
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Rows: health; columns: Synced, `OutOfSync`, Unknown, none.
@@ -84,5 +86,19 @@ mod tests {
             Some(ObjectStatus::Unknown)
         );
         assert_eq!(object_status(None, Some(&odd)), Some(ObjectStatus::Unknown));
+    }
+
+    proptest! {
+        #[test]
+        fn only_known_words_are_good_news(health in ".{0,9}", sync in ".{0,9}", pick in 0_u8..3) {
+            let health = if pick == 1 { "Healthy".to_owned() } else { health };
+            let sync = if pick == 2 { "Synced".to_owned() } else { sync };
+            let status = object_status(Some(&health.as_str().into()), Some(&sync.as_str().into()));
+            match status {
+                Some(ObjectStatus::Healthy) => prop_assert!(health == "Healthy" && matches!(&*sync, "" | "Synced")),
+                Some(ObjectStatus::InSync) => prop_assert!(health.is_empty() && sync == "Synced"),
+                _ => {}
+            }
+        }
     }
 }

@@ -285,5 +285,25 @@ mod tests {
             applications.reverse();
             prop_assert_eq!(&roll_up(&applications), &health);
         }
+
+        #[test]
+        fn a_project_is_in_sync_only_if_every_application_is(
+            mut applications in proptest::collection::vec(
+                prop_oneof![
+                    6 => proptest::sample::select(ProjectSync::KNOWN),
+                    1 => "[A-Za-z ]{0,12}".prop_map(|text| ProjectSync::from(&*text)),
+                ],
+                0..6,
+            ),
+        ) {
+            let policy = RollupPolicy::default();
+            let sync = project_sync(&policy, None, &applications);
+            let all = !applications.is_empty() && applications.iter().all(|sync| *sync == ProjectSync::InSync);
+            prop_assert_eq!(sync == ProjectSync::InSync, all);
+            let doubled: Vec<_> = applications.iter().chain(&applications).cloned().collect();
+            prop_assert_eq!(&project_sync(&policy, None, &doubled), &sync);
+            applications.reverse();
+            prop_assert_eq!(&project_sync(&policy, None, &applications), &sync);
+        }
     }
 }
