@@ -24,6 +24,8 @@ that is not well.
 
 options:
     --argocd-version V   judge as this version does, for example 2.14 or v3.4.1; the newest known if not given
+    --tree FILE          the resource tree of the Application, as /api/v1/applications/NAME/resource-tree answers; since
+                         Argo CD 3.0 the health of single resources is there
     --flavor F           argocd (if not given), or octopus-monitor: no ready replica is Degraded at once
     -h, --help           this text
 
@@ -43,6 +45,8 @@ pub(crate) enum Asked {
 pub(crate) struct Arguments {
     pub(crate) version: ArgoCdVersion,
     pub(crate) flavor: Flavor,
+    /// The resource tree of the applications.
+    pub(crate) tree: Option<PathBuf>,
     /// The files, never none; `-` is the pipe.
     pub(crate) files: Vec<PathBuf>,
 }
@@ -53,12 +57,14 @@ impl Arguments {
         let mut parsed = Self {
             version: ArgoCdVersion::NEWEST,
             flavor: Flavor::ArgoCd,
+            tree: None,
             files: Vec::new(),
         };
         while let Some(argument) = parser.next()? {
             match argument {
                 Short('h') | Long("help") => return Ok(Asked::Help),
                 Long("argocd-version") => parsed.version = parser.value()?.parse()?,
+                Long("tree") => parsed.tree = Some(parser.value()?.into()),
                 Long("flavor") => parsed.flavor = parser.value()?.parse_with(flavor)?,
                 Value(file) => parsed.files.push(file.into()),
                 other => return Err(other.unexpected()),

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use octopus_argo_core::health::argocd::TreeNode;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::arguments::Arguments;
@@ -19,6 +21,22 @@ pub(crate) fn read(arguments: &Arguments, stdin: &mut impl Read) -> Result<Vec<V
         }
     }
     Ok(objects)
+}
+
+/// The nodes of the resource tree that the command line names; none without one.
+pub(crate) fn tree(arguments: &Arguments) -> Result<Vec<TreeNode>, String> {
+    #[derive(Deserialize)]
+    struct Tree {
+        #[serde(default)]
+        nodes: Vec<TreeNode>,
+    }
+    let Some(file) = &arguments.tree else {
+        return Ok(Vec::new());
+    };
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| named(&error))?;
+    let tree: Tree = serde_json::from_str(&text).map_err(|error| named(&error))?;
+    Ok(tree.nodes)
 }
 
 fn text_of(file: &Path, stdin: &mut impl Read) -> std::io::Result<String> {

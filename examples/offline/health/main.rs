@@ -73,7 +73,8 @@ fn run(
         return Err(Failure::Usage("pipe objects in, or name files".into()));
     }
     let objects = input::read(&arguments, &mut stdin).map_err(Failure::Input)?;
-    report::write(&arguments, &objects, out).map_err(Failure::Output)
+    let tree = input::tree(&arguments).map_err(Failure::Input)?;
+    report::write(&arguments, &objects, &tree, out).map_err(Failure::Output)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use octopus_argo_core::health::HealthStatus;
 use octopus_argo_core::health::argocd::{
-    CheckOrigin, HOOK, HealthSource, ManagedResource, Marks, ReportedHealth, ResourceKey, ResourceStatus,
-    application_health,
+    ArgoCdVersion, CheckOrigin, HOOK, HealthSource, ManagedResource, Marks, ReportedHealth, ResourceKey,
+    ResourceStatus, TreeNode, application_health, resource_health,
 };
 use octopus_argo_core::health::octopus::object_status;
 use octopus_argo_core::health::resource::{Assessment, HealthChecks, NoCheck, has_built_in_check};
@@ -15,13 +15,18 @@ use serde_json::Value;
 use crate::Verdict;
 use crate::arguments::Arguments;
 
-pub(crate) fn write(arguments: &Arguments, objects: &[Value], out: &mut impl Write) -> io::Result<Verdict> {
+pub(crate) fn write(
+    arguments: &Arguments,
+    objects: &[Value],
+    tree: &[TreeNode],
+    out: &mut impl Write,
+) -> io::Result<Verdict> {
     let checks = HealthChecks::new(arguments.version).flavor(arguments.flavor);
     let mut worst = Verdict::Well;
     let mut live = Vec::new();
     for object in objects {
         let status = if is_application(object) {
-            write_application(arguments, object, out)?
+            write_application(arguments.version, object, tree, out)?
         } else {
             let assessment = checks.assess(object);
             write_object(object, &assessment, out)?;
@@ -35,15 +40,9 @@ pub(crate) fn write(arguments: &Arguments, objects: &[Value], out: &mut impl Wri
     }
     if live.len() > 1 {
         let together = application_health(arguments.version, &live);
-        let causes = together
-            .message()
-            .map(|message| format!("  {message}"))
-            .unwrap_or_default();
-        writeln!(
-            out,
-            "{:<12} together, for Argo CD {}{causes}",
-            together.status, arguments.version
-        )?;
+        let what = format!("together, for Argo CD {}", arguments.version);
+        let causes = together.message().unwrap_or_default();
+        line(out, "", together.status.as_str(), &what, &causes)?;
     }
     Ok(worst)
 }
@@ -55,70 +54,66 @@ fn is_well(status: Option<&HealthStatus>) -> bool {
     )
 }
 
+fn line(out: &mut impl Write, indent: &str, status: &str, what: &str, note: &str) -> io::Result<()> {
+    let gap = if note.is_empty() { "" } else { "  " };
+    writeln!(out, "{indent}{status:<12} {what}{gap}{note}")
+}
+
 fn write_object(object: &Value, assessment: &Assessment<'_>, out: &mut impl Write) -> io::Result<()> {
     let status = assessment.status();
     let note = match assessment {
-        Assessment::NoCheck(NoCheck::Script) => "  (judged by a script, which is not run here)".to_owned(),
-        Assessment::NoCheck(_) => "  (no check for this kind)".to_owned(),
-        Assessment::Failed(error) => format!("  the check failed: {error}"),
-        other if other.message().is_empty() => String::new(),
-        other => format!("  {}", other.message()),
+        Assessment::NoCheck(NoCheck::Script) => "(judged by a script, which is not run here)".to_owned(),
+        Assessment::NoCheck(_) => "(no check for this kind)".to_owned(),
+        Assessment::Failed(error) => format!("the check failed: {error}"),
+        other => other.message().into_owned(),
     };
     let status = status.as_ref().map_or("-", HealthStatus::as_str);
-    writeln!(out, "{status:<12} {}{note}", key(object))
+    line(out, "", status, &key(object).to_string(), &note)
 }
 
 /// What Argo CD says of an application, and the resources that are not well.
 fn write_application(
-    arguments: &Arguments,
+    version: ArgoCdVersion,
     object: &Value,
+    tree: &[TreeNode],
     out: &mut impl Write,
 ) -> io::Result<Option<HealthStatus>> {
+    const INDENT: &str = "    ";
     let report: Report = object
         .get("status")
         .and_then(|status| Report::deserialize(status).ok())
         .unwrap_or_default();
     let status = report.health.status();
     let shown = status.as_ref().map_or("-", HealthStatus::as_str);
-    let message = match &*report.health.message {
-        "" => String::new(),
-        message => format!("  {message}"),
-    };
-    let sync = report.sync.status.filter(|sync| !sync.is_empty());
-    writeln!(
-        out,
-        "{shown:<12} {}  {}{message}",
-        key(object),
-        sync.as_deref().unwrap_or("sync unknown")
-    )?;
-    let resources: Vec<_> = report.resources.iter().map(reported).collect();
-    for (resource, managed) in report.resources.iter().zip(&resources) {
-        let label = object_status(managed.health.as_ref(), resource.sync().as_ref());
-        let health = resource.health.as_ref().map_or("", |health| &*health.message);
-        if let Some(label) =
-            label.filter(|label| !matches!(label.as_str(), "Healthy" | "InSync" | "Suspended"))
-        {
-            writeln!(out, "    {:<12} {}  {health}", label.label(), managed.key)?;
+    let sync = report.sync.status.as_deref().filter(|sync| !sync.is_empty());
+    let what = format!("{}  {}", key(object), sync.unwrap_or("sync unknown"));
+    line(out, "", shown, &what, &report.health.message)?;
+
+    let source = report.resource_health_source.as_ref();
+    let health = resource_health(source, &report.resources, tree);
+    let unknown = source == Some(&HealthSource::AppTree) && tree.is_empty();
+    let mut resources = Vec::new();
+    for (resource, health) in report.resources.iter().zip(health) {
+        let label = object_status(health.as_ref(), resource.sync().as_ref());
+        let label = label.filter(|label| !matches!(label.as_str(), "Healthy" | "InSync" | "Suspended"));
+        if let Some(label) = label {
+            let message = resource.health.as_ref().map_or("", |health| &*health.message);
+            line(out, INDENT, label.label(), &resource.key().to_string(), message)?;
         }
+        resources.push(reported(resource, health));
     }
-    if report.resource_health_source == Some(HealthSource::AppTree)
-        && !resources.iter().any(|r| r.health.is_some())
-    {
-        writeln!(
+    if !unknown && !resources.is_empty() {
+        let folded = application_health(version, &resources);
+        let what = format!("from its resources, for Argo CD {version}");
+        line(
             out,
-            "    the health of its resources is in the resource tree, which is not part of this input"
+            INDENT,
+            folded.status.as_str(),
+            &what,
+            &folded.message().unwrap_or_default(),
         )?;
-    } else if !resources.is_empty() {
-        let folded = application_health(arguments.version, &resources);
-        let causes = folded
-            .message()
-            .map(|message| format!("  {message}"))
-            .unwrap_or_default();
-        writeln!(
-            out,
-            "    {:<12} from its resources, for Argo CD {}{causes}",
-            folded.status, arguments.version
-        )?;
+    } else if !is_well(status.as_ref()) && unknown {
+        writeln!(out, "{INDENT}the causes are in its resource tree: see --tree")?;
     }
     // An application that nobody has looked at yet is not well.
     Ok(Some(status.unwrap_or(HealthStatus::Unknown)))
@@ -152,8 +147,7 @@ fn managed(object: &Value, health: Option<HealthStatus>) -> ManagedResource {
 }
 
 /// A resource as the status of its application tells of it.
-fn reported(resource: &ResourceStatus) -> ManagedResource {
-    let health = resource.inline_health();
+fn reported(resource: &ResourceStatus, health: Option<HealthStatus>) -> ManagedResource {
     let mut managed = ManagedResource::new(resource.key(), health);
     if has_built_in_check(&resource.group, &resource.kind) {
         managed.check = CheckOrigin::BuiltIn;

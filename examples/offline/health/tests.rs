@@ -77,6 +77,20 @@ fn lists_files_and_the_flavor() {
 }
 
 #[test]
+fn a_resource_tree_names_the_causes() {
+    let application = r#"{"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "web"},
+        "status": {"health": {"status": "Degraded"}, "sync": {"status": "Synced"}, "resourceHealthSource": "appTree",
+            "resources": [{"group": "batch", "kind": "Job", "name": "migrate", "status": "Synced"}]}}"#;
+    assert!(health(&[], application).1.contains("see --tree"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tree.json");
+    let tree = r#"{"nodes": [{"group": "batch", "kind": "Job", "name": "migrate", "uid": "1", "health": {"status": "Degraded"}}]}"#;
+    std::fs::write(&file, tree).unwrap();
+    let (_, out) = health(&["--tree", file.to_str().unwrap()], application);
+    assert!(out.contains("Caused by batch/Job:migrate"), "{out}");
+}
+
+#[test]
 fn mistakes_are_failures() {
     for arguments in [
         &["--argocd-version", "three"][..],

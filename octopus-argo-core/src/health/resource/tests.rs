@@ -165,6 +165,27 @@ fn versions_and_groups_of_kinds() {
 }
 
 #[test]
+fn what_every_object_has_must_be_objects_and_lists() {
+    for odd in [
+        json!({"status": {"conditions": "none"}}),
+        json!({"status": {"conditions": [1]}}),
+        json!({"status": []}),
+        json!({"spec": "none"}),
+        json!({"metadata": {"labels": 1}}),
+    ] {
+        let mut object = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet"});
+        object
+            .as_object_mut()
+            .unwrap()
+            .extend(odd.as_object().unwrap().clone());
+        assert!(assess(&object, ArgoCdVersion::NEWEST).is_failed(), "{odd}");
+    }
+    // An ingress takes what it finds.
+    let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "status": 1});
+    assert_eq!(status_of(&ingress), "Progressing");
+}
+
+#[test]
 fn kinds_without_a_check_say_why() {
     let reason =
         |api: &str, kind: &str, version| match assess(&json!({"apiVersion": api, "kind": kind}), version) {
