@@ -1,153 +1,8 @@
 //! The health of an application from the health of its resources.
 
-use std::fmt;
-
-use super::hook::Marks;
-use super::version::{ArgoCdVersion, IgnoreAnnotation, MissingRule, Rules};
-use crate::health::{HealthStatus, SyncStatus};
-
-/// Which resource: group, kind, namespace and name. `Display` writes `group/Kind:namespace/name`.
-///
-/// ```
-/// use octopus_argo_core::health::argocd::ResourceKey;
-///
-/// assert_eq!(ResourceKey::new("apps", "Deployment", "shop", "web").to_string(), "apps/Deployment:shop/web");
-/// assert_eq!(ResourceKey::new("", "Namespace", "", "shop").to_string(), "Namespace:shop");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub struct ResourceKey {
-    /// The API group; empty for the core group.
-    pub group: Box<str>,
-    /// The kind.
-    pub kind: Box<str>,
-    /// The namespace; empty for resources of the whole cluster.
-    pub namespace: Box<str>,
-    /// The name.
-    pub name: Box<str>,
-}
-
-impl ResourceKey {
-    /// Puts the four parts together.
-    #[must_use]
-    pub fn new(group: &str, kind: &str, namespace: &str, name: &str) -> Self {
-        Self {
-            group: group.into(),
-            kind: kind.into(),
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-
-    fn is_application(&self) -> bool {
-        &*self.group == "argoproj.io" && &*self.kind == "Application"
-    }
-}
-
-impl fmt::Display for ResourceKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.group.is_empty() {
-            write!(f, "{}/", self.group)?;
-        }
-        write!(f, "{}:", self.kind)?;
-        if !self.namespace.is_empty() {
-            write!(f, "{}/", self.namespace)?;
-        }
-        f.write_str(&self.name)
-    }
-}
-
-/// Where the check of a kind comes from. Up to Argo CD 3.3 this decides whether a missing resource counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CheckOrigin {
-    /// The kind has no check.
-    #[default]
-    None,
-    /// Argo CD's program, see [`resource::has_built_in_check`](crate::health::resource::has_built_in_check).
-    BuiltIn,
-    /// A script in the settings, under exactly this group and kind.
-    Override,
-    /// A script that comes with Argo CD, for example that of `Rollout`.
-    Embedded,
-}
-
-/// A resource that an application manages. Pods of a deployment and other children are not, and never count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ManagedResource {
-    /// Which one.
-    pub key: ResourceKey,
-    /// The manifest in Git; `None` where it waits to be pruned.
-    pub target: Option<Marks>,
-    /// The object in the cluster; `None` where it is missing.
-    pub live: Option<Marks>,
-    /// What the check says of the object in the cluster; `None` without a check. A check that failed is Unknown.
-    pub health: Option<HealthStatus>,
-    /// Where the check comes from. Default: there is none.
-    pub check: CheckOrigin,
-    /// Whether it is the application itself: same uid, namespace, name and kind. Default: no.
-    pub is_itself: bool,
-}
-
-impl ManagedResource {
-    /// A resource that is both in Git and in the cluster, with nothing special about it.
-    #[must_use]
-    pub fn new(key: ResourceKey, health: Option<HealthStatus>) -> Self {
-        Self {
-            key,
-            target: Some(Marks::default()),
-            live: Some(Marks::default()),
-            health,
-            check: CheckOrigin::None,
-            is_itself: false,
-        }
-    }
-
-    /// A resource that is in Git and not in the cluster.
-    #[must_use]
-    pub fn missing(key: ResourceKey, check: CheckOrigin) -> Self {
-        Self {
-            live: None,
-            check,
-            ..Self::new(key, None)
-        }
-    }
-
-    /// Whether it is neither skipped nor a hook.
-    fn takes_part(&self) -> bool {
-        !self.target.is_some_and(Marks::is_skipped) && !self.live.is_some_and(Marks::is_hook)
-    }
-
-    /// The health that counts in that of the application, under `rules`.
-    fn counted(&self, rules: &Rules) -> Option<&HealthStatus> {
-        let ignored = match rules.ignore_annotation {
-            IgnoreAnnotation::None => false,
-            IgnoreAnnotation::OnTarget => self.target.is_some_and(Marks::ignores_health),
-            IgnoreAnnotation::OnLive => self.live.is_some_and(Marks::ignores_health),
-        };
-        if ignored {
-            return None;
-        }
-        let health = match (self.live, rules.missing) {
-            (Some(_), _) if self.is_itself => return None,
-            (Some(_), _) => self.health.as_ref()?,
-            (None, MissingRule::OnlyAllTogether) => return None,
-            (None, MissingRule::EachCheckedKind) => &HealthStatus::Missing,
-        };
-        let missing = *health == HealthStatus::Missing;
-        // Up to 3.3 this holds too where a script answers Missing for an object that is there.
-        if missing
-            && rules.missing == MissingRule::EachCheckedKind
-            && !matches!(self.check, CheckOrigin::BuiltIn | CheckOrigin::Override)
-        {
-            return None;
-        }
-        // A child application that nobody has looked at yet must not drag its parent down.
-        let unsettled = missing || *health == HealthStatus::Unknown;
-        (!(self.key.is_application() && unsettled)).then_some(health)
-    }
-}
+use super::managed::{ManagedResource, ResourceKey};
+use super::version::{ArgoCdVersion, MissingRule};
+use crate::health::HealthStatus;
 
 /// The health of an application, and which resources made it so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +20,7 @@ impl ApplicationHealth<'_> {
 
     /// The causes in one line, or `None` without any: `Caused by a, b, c and 2 more`.
     ///
-    /// Argo CD writes such a line to `status.health.message` since 3.6 ([`Rules::causes_in_message`]).
+    /// Argo CD writes such a line to `status.health.message` since 3.6 ([`Rules::causes_in_message`](super::Rules::causes_in_message)).
     #[must_use]
     pub fn message(&self) -> Option<String> {
         let shown: Vec<_> = self
@@ -245,50 +100,12 @@ pub fn application_health<'a>(
     }
 }
 
-/// What keeps Argo CD from judging a whole application, whatever its resources say.
-///
-/// Rule: Argo CD `controller/appcontroller.go` and `controller/state.go`.
-///
-/// ```
-/// use octopus_argo_core::health::{HealthStatus, SyncStatus, argocd::Obstacle};
-///
-/// // A new application with a broken repository: nothing is known of Git, and nothing live is unhealthy.
-/// assert_eq!(Obstacle::ManifestsNotGenerated.sync(), SyncStatus::Unknown);
-/// assert_eq!(Obstacle::ManifestsNotGenerated.health(HealthStatus::Healthy), HealthStatus::Healthy);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Obstacle {
-    /// The specification or the Argo CD project is in error. The resource tree is emptied too.
-    SpecOrProject,
-    /// The settings of comparison could not be read.
-    ComparisonSettings,
-    /// The manifests could not be made from Git. Health still follows from what is live.
-    ManifestsNotGenerated,
-}
-
-impl Obstacle {
-    /// The application's sync status under this obstacle: always Unknown.
-    #[must_use]
-    pub fn sync(self) -> SyncStatus {
-        SyncStatus::Unknown
-    }
-
-    /// The application's health under this obstacle, given what its resources come to.
-    #[must_use]
-    pub fn health(self, of_resources: HealthStatus) -> HealthStatus {
-        match self {
-            Self::SpecOrProject | Self::ComparisonSettings => HealthStatus::Unknown,
-            Self::ManifestsNotGenerated => of_resources,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::health::argocd::{CheckOrigin, HOOK, IGNORE_HEALTHCHECK, Marks};
 
     fn resource(health: &str) -> ManagedResource {
         let key = ResourceKey::new("apps", "Deployment", "shop", "web");
@@ -335,8 +152,8 @@ mod tests {
                         (false, true) => Some("Skip"),
                         _ => None,
                     };
-                    let ignore = ignore.then_some((super::super::hook::IGNORE_HEALTHCHECK, "true"));
-                    let hook = hook.map(|hook| (super::super::hook::HOOK, hook));
+                    let ignore = ignore.then_some((IGNORE_HEALTHCHECK, "true"));
+                    let hook = hook.map(|hook| (HOOK, hook));
                     Marks::from_annotations(hook.into_iter().chain(ignore))
                 }),
             )

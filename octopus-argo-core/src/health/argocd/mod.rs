@@ -18,10 +18,14 @@ mod phase;
 mod hook;
 pub use hook::{HELM_HOOK, HOOK, IGNORE_HEALTHCHECK, Marks};
 
+mod managed;
+pub use managed::{CheckOrigin, ManagedResource, ResourceKey};
+
 mod application;
-pub use application::{
-    ApplicationHealth, CheckOrigin, ManagedResource, Obstacle, ResourceKey, application_health,
-};
+pub use application::{ApplicationHealth, application_health};
+
+mod whole;
+pub use whole::{Obstacle, last_transition};
 
 mod resources;
 pub use resources::{ReportedHealth, ResourceStatus, TreeNode, resource_health};

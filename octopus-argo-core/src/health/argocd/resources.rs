@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::application::ResourceKey;
+use super::managed::ResourceKey;
 use super::words::HealthSource;
 use crate::health::{HealthStatus, SyncStatus};
 
