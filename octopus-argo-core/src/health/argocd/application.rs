@@ -20,7 +20,8 @@ impl ApplicationHealth<'_> {
 
     /// The causes in one line, or `None` without any: `Caused by a, b, c and 2 more`.
     ///
-    /// Argo CD writes such a line to `status.health.message` since 3.6 ([`Rules::causes_in_message`](super::Rules::causes_in_message)).
+    /// Argo CD writes such a line to `status.health.message` since 3.6, see
+    /// [`Rules::causes_in_message`](super::Rules::causes_in_message).
     #[must_use]
     pub fn message(&self) -> Option<String> {
         let shown: Vec<_> = self

@@ -29,9 +29,9 @@ pub enum Dashboard {
 /// ```
 /// use octopus_argo_core::health::octopus::{Dashboard, ProjectHealth, ProjectSync, combined_status};
 ///
-/// let label = |dashboard| combined_status(&ProjectHealth::Healthy, &ProjectSync::GitDrift, dashboard).label().to_owned();
-/// assert_eq!(label(Dashboard::PrioritizeHealth), "Healthy");
-/// assert_eq!(label(Dashboard::CombineBoth), "Git Drift");
+/// let status = |dashboard| combined_status(&ProjectHealth::Healthy, &ProjectSync::GitDrift, dashboard);
+/// assert_eq!(status(Dashboard::PrioritizeHealth).label(), "Healthy");
+/// assert_eq!(status(Dashboard::CombineBoth).label(), "Git Drift");
 /// ```
 #[must_use]
 pub fn combined_status(health: &ProjectHealth, sync: &ProjectSync, dashboard: Dashboard) -> CombinedStatus {

@@ -71,7 +71,9 @@ pub fn operation_unsettled(finished_at: Option<&str>, reconciled_at: Option<&str
     finished_at.is_some_and(|finished| reconciled_at.is_none_or(|reconciled| reconciled < finished))
 }
 
-/// What keeps a verification waiting. The names are for programs: `commit`, `count`, `health`, `operation`, `reach`, `sync`.
+/// What keeps a verification waiting.
+///
+/// Each has a name for programs: `commit`, `count`, `health`, `operation`, `reach`, `sync`. They are in that order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Blocker {
