@@ -177,15 +177,15 @@ impl StreamEnd<'_> {
     /// As [`StreamEnd::action`], for a subscriber within a scope: one that has been cancelled already drops every
     /// error, and `None` says so.
     #[must_use]
-    pub fn action_within(&self, scope: Scope) -> Option<StreamAction> {
-        (scope == Scope::Running).then(|| self.action())
+    pub fn action_within(&self, scope: SubscriberScope) -> Option<StreamAction> {
+        (scope == SubscriberScope::Running).then(|| self.action())
     }
 }
 
 /// Whether the scope that a subscriber works in goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Scope {
+pub enum SubscriberScope {
     /// It goes on.
     Running,
     /// It was cancelled: whatever its streams say now is an echo of that.
@@ -206,7 +206,7 @@ mod tests {
             };
             let end = StreamEnd::Status { code, message: "x" };
             assert_eq!(end.action(), expected, "{code}");
-            assert_eq!(end.action_within(Scope::Cancelled), None);
+            assert_eq!(end.action_within(SubscriberScope::Cancelled), None);
             assert_eq!(GrpcCode::from_name(code.as_str()), Some(code));
             assert_eq!(GrpcCode::from(code as i32), code);
         }

@@ -17,4 +17,4 @@ mod pacing;
 pub use pacing::{Jitter, Pacing};
 
 mod classify;
-pub use classify::{GrpcCode, Scope, StreamAction, StreamEnd};
+pub use classify::{GrpcCode, StreamAction, StreamEnd, SubscriberScope};
