@@ -237,6 +237,24 @@ fn the_monitor_looks_at_seen_generations_only() {
     assert_eq!(status(1, false, 0), "Healthy");
 }
 
+/// Every kind with a check, and one without.
+const KINDS: [(&str, &str); 14] = [
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "ReplicaSet"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "DaemonSet"),
+    ("v1", "Pod"),
+    ("v1", "Service"),
+    ("v1", "PersistentVolumeClaim"),
+    ("networking.k8s.io/v1", "Ingress"),
+    ("batch/v1", "Job"),
+    ("autoscaling/v1", "HorizontalPodAutoscaler"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("apiregistration.k8s.io/v1", "APIService"),
+    ("argoproj.io/v1alpha1", "Workflow"),
+    ("v1", "Secret"),
+];
+
 /// JSON with the keys that the checks read, and values of any type under them.
 fn any_json() -> impl Strategy<Value = Value> {
     let keys = [
@@ -299,24 +317,88 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A manifest with every field that the checks read, all well; the kinds share it.
+fn whole(api_version: &str, kind: &str) -> Value {
+    let container = json!({
+        "name": "a", "state": {"waiting": {"reason": "x", "message": "y"}, "terminated": {"exitCode": 1, "reason": "z"}},
+        "lastState": {"terminated": {}},
+    });
+    json!({
+        "apiVersion": api_version, "kind": kind,
+        "metadata": {"generation": 1, "annotations": {"a": "b"}, "labels": {}, "finalizers": ["a"]},
+        "spec": {
+            "replicas": 1, "paused": false, "type": "LoadBalancer", "restartPolicy": "Always",
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+        },
+        "status": {
+            "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1,
+            "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1, "phase": "Running",
+            "currentRevision": "a", "updateRevision": "a", "loadBalancer": {"ingress": [{}]},
+            "containerStatuses": [container], "initContainerStatuses": [container],
+            "conditions": [{"type": "Available", "status": "True", "reason": "a", "message": "b"}],
+        },
+    })
+}
+
+/// Puts `new` in the place of the field that `index` picks, however deep it is.
+fn replace(value: &mut Value, index: proptest::sample::Index, new: Value) {
+    fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
+        all.push(at.to_owned());
+        match value {
+            Value::Object(fields) => fields
+                .iter()
+                .for_each(|(key, value)| pointers(value, &format!("{at}/{key}"), all)),
+            Value::Array(list) => {
+                list.iter()
+                    .enumerate()
+                    .for_each(|(key, value)| pointers(value, &format!("{at}/{key}"), all));
+            }
+            _ => {}
+        }
+    }
+    let mut all = Vec::new();
+    pointers(value, "", &mut all);
+    if let Some(place) = value.pointer_mut(&all[index.index(all.len())]) {
+        *place = new;
+    }
+}
+
+/// A number at the edge of what there is, or any JSON.
+fn any_replacement() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        proptest::sample::select(vec![i64::MIN, -1, 0, 1, i64::MAX]).prop_map(Value::from),
+        any_json(),
+    ]
+}
+
 proptest! {
     #[test]
-    fn no_object_panics(mut object in any_json(), kind in 0_usize..14, flavor: bool, minor in 0_u32..8) {
-        let kinds = [
-            ("apps/v1", "Deployment"), ("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"),
-            ("v1", "Pod"), ("v1", "Service"), ("v1", "PersistentVolumeClaim"), ("networking.k8s.io/v1", "Ingress"),
-            ("batch/v1", "Job"), ("autoscaling/v1", "HorizontalPodAutoscaler"),
-            ("autoscaling/v2", "HorizontalPodAutoscaler"), ("apiregistration.k8s.io/v1", "APIService"),
-            ("argoproj.io/v1alpha1", "Workflow"), ("v1", "Secret"),
-        ];
+    fn no_object_panics(mut object in any_json(), kind in 0_usize..KINDS.len(), flavor: bool, minor in 0_u32..8) {
         if let Some(fields) = object.as_object_mut() {
-            fields.insert("apiVersion".into(), kinds[kind].0.into());
-            fields.insert("kind".into(), kinds[kind].1.into());
+            fields.insert("apiVersion".into(), KINDS[kind].0.into());
+            fields.insert("kind".into(), KINDS[kind].1.into());
         }
         let flavor = if flavor { Flavor::OctopusMonitor } else { Flavor::ArgoCd };
         let checks = HealthChecks::new(ArgoCdVersion::new(3, minor, 0)).flavor(flavor);
         let assessment = checks.assess(&object);
         prop_assert!(!assessment.is_failed() || assessment.status() == Some(HealthStatus::Unknown));
+        prop_assert!(!matches!(assessment.status(), Some(HealthStatus::Other(_))));
+    }
+
+    #[test]
+    fn no_object_with_some_odd_fields_panics(
+        kind in 0_usize..KINDS.len(),
+        odd in proptest::collection::vec((any::<proptest::sample::Index>(), any_replacement()), 1..5),
+        flavor: bool,
+        minor in 0_u32..8,
+    ) {
+        let mut object = whole(KINDS[kind].0, KINDS[kind].1);
+        for (index, new) in odd {
+            replace(&mut object, index, new);
+        }
+        let flavor = if flavor { Flavor::OctopusMonitor } else { Flavor::ArgoCd };
+        let checks = HealthChecks::new(ArgoCdVersion::new(3, minor, 0)).flavor(flavor);
+        let assessment = checks.assess(&object);
         prop_assert!(!matches!(assessment.status(), Some(HealthStatus::Other(_))));
     }
 }
