@@ -1,2 +1,4 @@
-//! Benchmarks of the Octopus Argo SDK. None yet: they come with the code that they measure.
+//! Inputs of the benchmarks, shared so that timing and counting see the same ones.
 #![cfg_attr(doctest, doc = include_str!("../../README.md"))]
+
+pub mod health;

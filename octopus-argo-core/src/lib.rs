@@ -33,12 +33,14 @@
 //! It does no I/O, knows no async runtime and no clock: bytes and times come in as arguments. What speaks to Argo CD
 //! and to Octopus is in the sibling crates `octopus-argo-client` and `octopus-argo-server`.
 //!
-//! Where to go next: [`read`] for whole fleets, [`scope`] for explanations, [`annotation`] for the keys,
-//! [`tls`] for when a server is trusted.
+//! Where to go next: [`read`] for whole fleets, [`scope`] for explanations, [`annotation`] for the keys, [`health`] for
+//! how healthy all of it is, [`connection`] for keeping a link alive, [`tls`] for when a server is trusted.
 //!
 //! # Features
 //!
 //! - `yaml`: reads YAML as well as JSON, through `serde-saphyr` with budgets. Off by default.
+//! - `json-patch`: compares patched files with their recorded patches, to tell Git drift. Off by default.
+//! - `regex`: label filters of a verification. Off by default.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod open_enum;
@@ -73,3 +75,5 @@ pub use thumbprint::{KeyPin, Thumbprint, ThumbprintError};
 pub mod tls;
 
 pub mod http2;
+
+pub mod connection;

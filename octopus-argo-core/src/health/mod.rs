@@ -1,5 +1,10 @@
-//! How healthy an application is: the words that Argo CD uses, and what they mean.
+#![doc = include_str!("../../docs/health.md")]
 
 mod status;
-
 pub use status::{HealthStatus, OperationPhase, SyncStatus};
+
+pub mod argocd;
+pub mod drift;
+pub mod octopus;
+pub mod resource;
+pub mod verify;

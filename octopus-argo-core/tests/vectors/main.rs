@@ -1,0 +1,16 @@
+//! The vectors of the repository against this crate, one test a file. `OCTOPUS_ARGO_VECTORS` names another folder.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may fail where it stands, in helpers too"
+)]
+
+mod loader;
+
+mod health;
+mod resource;
+mod sync;
+// Label filters are regular expressions.
+#[cfg(feature = "regex")]
+mod verification;
