@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use octopus_argo_core::health::octopus::{Connectivity, InstanceHealth, OctopusLink};
 use octopus_argo_core::{Application, Resolution, Scope};
 
 use crate::replica::ArgoCd;
@@ -21,6 +22,24 @@ pub struct InstanceView {
     pub complete: bool,
     /// Its applications, sorted by namespace and name.
     pub applications: Vec<Arc<Application>>,
+}
+
+impl InstanceView {
+    /// What is known of the two hops to the instance.
+    #[must_use]
+    pub fn connectivity(&self) -> Connectivity {
+        match self.connection {
+            Connection::Never => Connectivity::NeverChecked,
+            Connection::Offline { .. } => Connectivity::Checked(OctopusLink::Down, self.argo_cd.probe),
+            Connection::Online { .. } => Connectivity::Checked(OctopusLink::Up, self.argo_cd.probe),
+        }
+    }
+
+    /// The health of the instance, as Octopus would show it.
+    #[must_use]
+    pub fn health(&self) -> InstanceHealth {
+        self.connectivity().health()
+    }
 }
 
 /// Every instance that a server knows, at one moment. Nothing in it changes any more.

@@ -3,20 +3,44 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use octopus_argo_core::health::octopus::ArgoProbe;
 use octopus_argo_core::{Application, Uid};
 use octopus_argo_proto::inventory::uid_from_wire;
 use octopus_argo_proto::v1::{self, change};
 
 /// What a gateway says of its Argo CD.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ArgoCd {
     /// Whether the gateway can see it; `None` before it has said so.
     pub reachable: Option<bool>,
-    /// What is wrong, where something is.
+    /// What is wrong, where something is, in words.
     pub problem: Option<String>,
+    /// What kind of problem it is.
+    pub probe: ArgoProbe,
     /// Its version, once known.
     pub version: Option<String>,
+}
+
+impl Default for ArgoCd {
+    fn default() -> Self {
+        Self {
+            reachable: None,
+            problem: None,
+            probe: ArgoProbe::NotTested,
+            version: None,
+        }
+    }
+}
+
+/// What the gateway found, in the terms of the health of an instance.
+fn probe(state: &v1::ArgoCdState) -> ArgoProbe {
+    match (state.reachable, state.kind()) {
+        (true, _) => ArgoProbe::Ok,
+        (false, v1::ArgoCdProblem::NotTrusted) => ArgoProbe::TlsError,
+        (false, v1::ArgoCdProblem::TokenRefused) => ArgoProbe::Unauthenticated,
+        (false, _) => ArgoProbe::Unreachable,
+    }
 }
 
 /// The applications of one gateway. Kept while it is away: what was last known is better than nothing.
@@ -88,11 +112,11 @@ impl Replica {
                 }
                 Some(change::Change::ArgoCd(argo_cd)) => {
                     let text = |text: String| (!text.is_empty()).then_some(text);
-                    let version = text(argo_cd.version).or_else(|| state.argo_cd.version.take());
                     state.argo_cd = ArgoCd {
                         reachable: Some(argo_cd.reachable),
+                        probe: probe(&argo_cd),
                         problem: text(argo_cd.problem),
-                        version,
+                        version: text(argo_cd.version).or_else(|| state.argo_cd.version.take()),
                     };
                     effect.changed = true;
                 }

@@ -119,6 +119,13 @@ pub enum ArgoCdProblem {
         /// What failed.
         detail: String,
     },
+    /// It answers, and could not prove who it is. Mend its certificate, or what the gateway trusts.
+    #[error("Argo CD is not trusted: {detail}")]
+    #[non_exhaustive]
+    NotTrusted {
+        /// What is wrong with its certificate.
+        detail: String,
+    },
     /// It does not accept the gateway's token. Give the gateway a new one.
     #[error("Argo CD does not accept the gateway's token: {detail}")]
     #[non_exhaustive]

@@ -16,6 +16,7 @@ use tonic::{Code, Request, Status};
 
 use super::table::Table;
 use crate::argocd::{ArgoCd, Authorized};
+use crate::connection::ConnectError;
 use crate::gateway::{ArgoCdProblem, ArgoCdState, Backoff, Shared};
 
 /// How often everything is listed again. Argo CD's Watch loses events without a word when it is slow, and tells of no
@@ -48,6 +49,7 @@ pub(crate) async fn feed(argo_cd: ArgoCd, table: Arc<Table>, shared: Arc<Shared>
                 reachable: false,
                 problem: problem.to_string(),
                 version: String::new(),
+                kind: kind(&problem).into(),
             });
             shared.argo_cd(ArgoCdState::Problem(problem));
         }
@@ -85,6 +87,7 @@ async fn follow(
         reachable: true,
         problem: String::new(),
         version: version.clone(),
+        kind: v1::ArgoCdProblem::Unspecified.into(),
     });
     shared.argo_cd(ArgoCdState::Reachable { version });
     backoff.reset();
@@ -174,7 +177,29 @@ fn problem(status: &Status) -> ArgoCdProblem {
     let detail = describe(status);
     match status.code() {
         Code::Unauthenticated => ArgoCdProblem::TokenRefused { detail },
+        Code::Unavailable if is_distrust(status) => ArgoCdProblem::NotTrusted { detail },
         Code::Unavailable => ArgoCdProblem::Unreachable { detail },
         _ => ArgoCdProblem::Failed { detail },
+    }
+}
+
+/// Whether the connection failed because the server did not prove who it is.
+fn is_distrust(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if let Some(ConnectError::Tls { source, .. }) = error.downcast_ref::<ConnectError>() {
+            return !source.is_retryable();
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn kind(problem: &ArgoCdProblem) -> v1::ArgoCdProblem {
+    match problem {
+        ArgoCdProblem::Unreachable { .. } => v1::ArgoCdProblem::Unreachable,
+        ArgoCdProblem::NotTrusted { .. } => v1::ArgoCdProblem::NotTrusted,
+        ArgoCdProblem::TokenRefused { .. } => v1::ArgoCdProblem::TokenRefused,
+        ArgoCdProblem::Failed { .. } => v1::ArgoCdProblem::Failed,
     }
 }

@@ -59,6 +59,8 @@ pub struct ArgoCdState {
     /// For example "v3.4.1+abcdef0". Empty while not known.
     #[prost(string, tag = "3")]
     pub version: ::prost::alloc::string::String,
+    #[prost(enumeration = "ArgoCdProblem", tag = "4")]
+    pub kind: i32,
 }
 /// What scoping, health and status need of an Argo CD application. Manifests, trees and logs are asked for when needed.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -167,6 +169,47 @@ pub struct Condition {
     pub r#type: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
+}
+/// What keeps a gateway from seeing Argo CD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ArgoCdProblem {
+    /// Nothing, or nothing of the below.
+    Unspecified = 0,
+    /// It does not answer.
+    Unreachable = 1,
+    /// It could not prove who it is.
+    NotTrusted = 2,
+    /// It does not accept the gateway's token.
+    TokenRefused = 3,
+    /// It answered with an error.
+    Failed = 4,
+}
+impl ArgoCdProblem {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ARGO_CD_PROBLEM_UNSPECIFIED",
+            Self::Unreachable => "ARGO_CD_PROBLEM_UNREACHABLE",
+            Self::NotTrusted => "ARGO_CD_PROBLEM_NOT_TRUSTED",
+            Self::TokenRefused => "ARGO_CD_PROBLEM_TOKEN_REFUSED",
+            Self::Failed => "ARGO_CD_PROBLEM_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ARGO_CD_PROBLEM_UNSPECIFIED" => Some(Self::Unspecified),
+            "ARGO_CD_PROBLEM_UNREACHABLE" => Some(Self::Unreachable),
+            "ARGO_CD_PROBLEM_NOT_TRUSTED" => Some(Self::NotTrusted),
+            "ARGO_CD_PROBLEM_TOKEN_REFUSED" => Some(Self::TokenRefused),
+            "ARGO_CD_PROBLEM_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 #[cfg(feature = "tonic")]
