@@ -1,0 +1,10 @@
+//! The session machine from the outside: two of them under one virtual clock, and every rule on its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test; the configured exceptions miss the helpers outside #[test]"
+)]
+
+mod pair;
+mod rules;
