@@ -252,11 +252,11 @@ impl Session {
             self.breach(id);
             return Ok(());
         }
-        self.remove(id);
         self.events.push_back(Event::Ended {
             call: CallId(id),
             end: CallEnd::from_wire(end),
         });
+        self.remove(id);
         Ok(())
     }
 
@@ -268,8 +268,8 @@ impl Session {
             self.breach(id);
             return Ok(());
         }
-        self.remove(id);
         self.events.push_back(Event::Cancelled { call: CallId(id) });
+        self.remove(id);
         Ok(())
     }
 

@@ -445,6 +445,7 @@ impl Session {
         }
     }
 
+    /// Forgets a call. What its end tells the user has to be told before, because [`Event::Drained`] may follow.
     pub(super) fn remove(&mut self, id: u64) {
         if let Some(call) = self.calls.remove(&id) {
             if let Some(deadline) = call.deadline {
@@ -471,7 +472,6 @@ impl Session {
     fn expire(&mut self, id: u64) {
         let end = CallEnd::by_tunnel(EndCause::Deadline);
         let mine = self.calls.get(&id).is_some_and(|call| call.mine);
-        self.remove(id);
         let call = CallId(id);
         if mine {
             self.outbox.push_control(Body::Cancel(v1::Cancel { call: id }));
@@ -480,6 +480,7 @@ impl Session {
             self.outbox.push_control(Body::End(end.into_wire(id)));
             self.events.push_back(Event::Cancelled { call });
         }
+        self.remove(id);
     }
 
     /// A frame of a call broke a rule. The call ends on both sides; the session goes on.
@@ -489,7 +490,6 @@ impl Session {
         if let Some(call) = self.calls.get_mut(&id) {
             call.drop_waiting();
         }
-        self.remove(id);
         let call = CallId(id);
         if mine {
             self.outbox.push_control(Body::Cancel(v1::Cancel { call: id }));
@@ -498,6 +498,7 @@ impl Session {
             self.outbox.push_control(Body::End(end.into_wire(id)));
             self.events.push_back(Event::Cancelled { call });
         }
+        self.remove(id);
     }
 
     /// Ends every call, because the session does.

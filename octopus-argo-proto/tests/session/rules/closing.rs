@@ -203,3 +203,33 @@ fn a_refused_call_without_a_connection_was_not_executed() {
     let refused = server.session.open(Request::new(PATH), server.now);
     assert_eq!(refused, Err(OpenError::NotEstablished));
 }
+
+#[test]
+fn drained_comes_behind_the_end_of_the_last_call() {
+    // Ended by the other side, by its deadline, and by a breach.
+    for way in 0..3 {
+        let mut server = Bench::server();
+        let request = Request::new(PATH).timeout(S);
+        server.session.open(request, server.now).unwrap();
+        let _open = server.frames();
+        server.session.drain(GoodbyeReason::Rotation);
+        match way {
+            0 => server.feed([end(1)]),
+            1 => server.wait(S),
+            _ => server.feed([data(1, 1)]),
+        }
+        let events = server.events();
+        assert!(
+            matches!(events[..], [Event::Ended { .. }, Event::Drained]),
+            "{way}: {events:?}"
+        );
+    }
+    let (mut gateway, _) = Bench::gateway_with_call();
+    gateway.session.drain(GoodbyeReason::Rotation);
+    gateway.feed([cancel(1)]);
+    let events = gateway.events();
+    assert!(
+        matches!(events[..], [Event::Cancelled { .. }, Event::Drained]),
+        "{events:?}"
+    );
+}
