@@ -194,6 +194,7 @@ impl Session {
             }
             self.expire(call);
         }
+        self.numbering.tick(now);
         match self.liveness.check(now) {
             Verdict::Fine => {}
             Verdict::Ask(id) => self.outbox.push_unnumbered(Body::Ping(v1::Ping { id })),

@@ -103,3 +103,13 @@ fn acknowledges_after_a_quarter_of_a_mebibyte() {
         assert_eq!(acks, usize::from(call == 4), "call {call}");
     }
 }
+
+#[test]
+fn an_acknowledgement_that_the_connection_cannot_take_is_not_due_again_and_again() {
+    let mut gateway = Bench::gateway();
+    gateway.opened(1);
+    gateway.wait(50 * MS);
+    let next = gateway.session.next_timeout().unwrap();
+    assert!(next > gateway.now, "a driver with a full connection would spin");
+    assert_eq!(gateway.packets().len(), 1, "it is still sent");
+}
