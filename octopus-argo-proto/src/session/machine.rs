@@ -64,6 +64,8 @@ pub struct Session {
     pub(super) deadlines: BTreeSet<(Instant, u64)>,
     /// The highest call number that was used.
     pub(super) last_call: u64,
+    /// The highest call number that both sides know. Behind `last_call` while opens wait for a packet.
+    pub(super) last_announced: u64,
     pub(super) peer_limits: v1::Limits,
     pub(super) outbox: Outbox,
     pub(super) numbering: Numbering,
@@ -119,6 +121,7 @@ impl Session {
             calls: HashMap::new(),
             deadlines: BTreeSet::new(),
             last_call: 0,
+            last_announced: 0,
             peer_limits: v1::Limits::default(),
             outbox: Outbox::default(),
             numbering: Numbering::default(),
@@ -394,12 +397,13 @@ impl Session {
             let Some(body) = self.outbox.next_control() else {
                 break;
             };
-            if let Body::Open(open) = &body
-                && let Some(call) = self.calls.get_mut(&open.call)
-            {
-                call.announced = true;
-                if call.is_sendable() {
-                    self.outbox.queue(open.call);
+            if let Body::Open(open) = &body {
+                self.last_announced = open.call;
+                if let Some(call) = self.calls.get_mut(&open.call) {
+                    call.announced = true;
+                    if call.is_sendable() {
+                        self.outbox.queue(open.call);
+                    }
                 }
             }
             size += outbox::size(&body);

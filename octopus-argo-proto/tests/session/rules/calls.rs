@@ -331,3 +331,11 @@ fn trailers_details_and_unknown_codes_pass_unchanged() {
     };
     assert_eq!(*end, sent, "trailers only: no head came before");
 }
+
+#[test]
+fn a_call_that_was_not_sent_yet_cannot_be_answered() {
+    let mut server = Bench::server();
+    server.open();
+    server.feed([end(1)]);
+    server.assert_goodbye(GoodbyeReason::ProtocolError);
+}
