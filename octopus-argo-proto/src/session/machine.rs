@@ -48,7 +48,7 @@ pub enum OpenError {
     Path,
 }
 
-/// The call is over, or never was.
+/// The call is over, or was opened by the side whose wish this is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the call is over")]
 #[non_exhaustive]
@@ -258,7 +258,7 @@ impl Session {
     /// Ends the request body of a call that this side opened.
     ///
     /// # Errors
-    /// [`UnknownCall`]: the call is over, or its body was ended before.
+    /// [`UnknownCall`]: the call is over, or its body was ended before, or was opened by the other side.
     pub fn half_close(&mut self, call: CallId) -> Result<(), UnknownCall> {
         let _ = self.push(call, Piece::HalfClose)?;
         if let Some(call) = self.calls.get_mut(&call.0) {
@@ -270,7 +270,7 @@ impl Session {
     /// Sends the response headers of a call that the other side opened.
     ///
     /// # Errors
-    /// [`UnknownCall`]: the call is over.
+    /// [`UnknownCall`]: the call is over, or was opened by this side.
     pub fn head(&mut self, call: CallId, metadata: Vec<Metadata>) -> Result<(), UnknownCall> {
         self.push(call, Piece::Head(metadata)).map(drop_room)
     }
@@ -278,7 +278,7 @@ impl Session {
     /// Ends a call that the other side opened, behind everything that was sent on it.
     ///
     /// # Errors
-    /// [`UnknownCall`]: the call is over.
+    /// [`UnknownCall`]: the call is over, or was opened by this side.
     pub fn end(&mut self, call: CallId, end: CallEnd) -> Result<(), UnknownCall> {
         let _ = self.push(call, Piece::End(end.into()))?;
         if let Some(call) = self.calls.get_mut(&call.0) {
@@ -464,7 +464,7 @@ impl Session {
         let state = self
             .calls
             .get_mut(&call.0)
-            .filter(|call| !call.finished)
+            .filter(|call| !call.finished && call.may_send(&piece))
             .ok_or(UnknownCall)?;
         let room = state.push(piece);
         if state.is_sendable() {

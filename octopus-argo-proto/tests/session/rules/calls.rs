@@ -339,3 +339,19 @@ fn a_call_that_was_not_sent_yet_cannot_be_answered() {
     server.feed([end(1)]);
     server.assert_goodbye(GoodbyeReason::ProtocolError);
 }
+
+#[test]
+fn each_side_has_its_own_wishes() {
+    // The opener does not answer, and the answerer does not half-close.
+    let (mut server, call) = Bench::server_with_call();
+    assert!(server.session.head(call, Vec::new()).is_err());
+    assert!(server.session.end(call, CallEnd::new(Code::OK, "")).is_err());
+    assert!(server.frames().is_empty());
+    assert_eq!(server.session.open_calls(), 1);
+
+    let (mut gateway, call) = Bench::gateway_with_call();
+    assert!(gateway.session.half_close(call).is_err());
+    gateway.session.cancel(call);
+    assert!(gateway.frames().is_empty());
+    assert_eq!(gateway.session.open_calls(), 1);
+}
