@@ -194,7 +194,7 @@ impl Call {
                 })
             }
         };
-        let room_again = self.told_full && self.waiting_bytes < ENOUGH_WAITING;
+        let room_again = self.told_full && !self.finished && self.waiting_bytes < ENOUGH_WAITING;
         if room_again {
             self.told_full = false;
         }

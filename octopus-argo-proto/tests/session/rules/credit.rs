@@ -144,3 +144,17 @@ fn a_full_call_says_so_and_says_when_there_is_room_again() {
     let _rest = server.packets();
     assert!(server.events().is_empty(), "told once");
 }
+
+#[test]
+fn who_has_ended_a_body_is_not_told_of_room() {
+    let (mut server, call) = server_with_credit(1 << 20);
+    assert_eq!(
+        server.session.send(call, Bytes::from(vec![1; 200_000])),
+        Ok(Room::Full)
+    );
+    server.session.half_close(call).unwrap();
+    let _all = server.packets();
+    assert!(server.events().is_empty());
+    assert!(server.session.send(call, Bytes::new()).is_err());
+    assert!(server.session.half_close(call).is_err(), "twice");
+}
