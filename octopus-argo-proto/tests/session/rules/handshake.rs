@@ -153,3 +153,19 @@ fn a_resume_is_answered_by_a_new_session() {
     assert_eq!(welcome.resume_refusal(), v1::ResumeRefusal::NotSupported);
     assert!(welcome.resumed.is_none() && welcome.resume_token.is_empty());
 }
+
+#[test]
+fn names_go_to_logs_without_control_characters_and_short() {
+    let mut server = Bench::new_server();
+    let software = Some(v1::Software {
+        name: "\u{1b}[31mgate\nway\u{9b}".into(),
+        version: "1".repeat(5000),
+    });
+    server.feed_unnumbered([Body::Hello(v1::Hello { software, ..hello() })]);
+    let events = server.events();
+    let [Event::Established(peer)] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(peer.software, "[31mgateway");
+    assert_eq!(peer.version.len(), 100);
+}
