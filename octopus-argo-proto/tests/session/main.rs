@@ -1,4 +1,5 @@
-//! The session machine from the outside: two of them under one virtual clock, and every rule on its own.
+//! The session machine from the outside: two of them under one virtual clock, every rule on its own,
+//! and random workloads.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,3 +9,4 @@
 
 mod pair;
 mod rules;
+mod workload;

@@ -71,7 +71,6 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Pair {
     pub(crate) now: Instant,
-    pub(crate) start: Instant,
     line: Line,
     sessions: [Session; 2],
     /// By the side that sends.
@@ -91,7 +90,6 @@ impl Pair {
         };
         Self {
             now,
-            start: now,
             line,
             sessions: [
                 Session::server(server, SessionId::from_bytes([1; 16]), now),
