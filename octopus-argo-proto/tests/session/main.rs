@@ -1,5 +1,5 @@
 //! The session machine from the outside: two of them under one virtual clock, every rule on its own,
-//! and random workloads.
+//! random workloads, and byte transcripts that have to replay for ever.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,4 +9,5 @@
 
 mod pair;
 mod rules;
+mod transcripts;
 mod workload;
