@@ -612,6 +612,8 @@ impl Work {
                     side == Side::Gateway || self.open_mine == 0,
                     "an end is still to come"
                 );
+                let answering = |call: &Call| side == Side::Gateway && call.answerer == Answerer::Open;
+                assert!(!self.calls.values().any(answering), "an end is still to come");
                 self.drained[side as usize] = true;
                 self.seen.drained += 1;
             }
