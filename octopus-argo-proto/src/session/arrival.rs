@@ -156,6 +156,7 @@ impl Session {
             return Err((GoodbyeReason::ProtocolError, "call numbers count up"));
         }
         self.last_call = open.call;
+        self.last_announced = open.call;
         let refusal = if self.draining_here {
             Some(CallEnd::by_tunnel(EndCause::Draining))
         } else if self.calls.len() >= usize::try_from(self.config.max_calls).unwrap_or(usize::MAX) {
@@ -252,11 +253,11 @@ impl Session {
             self.breach(id);
             return Ok(());
         }
-        self.remove(id);
         self.events.push_back(Event::Ended {
             call: CallId(id),
             end: CallEnd::from_wire(end),
         });
+        self.remove(id);
         Ok(())
     }
 
@@ -268,8 +269,8 @@ impl Session {
             self.breach(id);
             return Ok(());
         }
-        self.remove(id);
         self.events.push_back(Event::Cancelled { call: CallId(id) });
+        self.remove(id);
         Ok(())
     }
 
@@ -286,7 +287,7 @@ impl Session {
 
     /// The call with this number; `None` for one that is over, whose last frames may still be on their way.
     fn known(&mut self, id: u64) -> Result<Option<&mut Call>, Breach> {
-        if id == 0 || id > self.last_call {
+        if id == 0 || id > self.last_announced {
             return Err((
                 GoodbyeReason::ProtocolError,
                 "a frame for a call that was never opened",

@@ -144,6 +144,15 @@ impl Call {
         Room::Full
     }
 
+    /// Whether it is for this side to send this: half closes come from the opener, heads and ends from the other side.
+    pub(super) fn may_send(&self, piece: &Piece) -> bool {
+        match piece {
+            Piece::Data(_) => true,
+            Piece::HalfClose => self.mine,
+            Piece::Head(_) | Piece::End(_) => !self.mine,
+        }
+    }
+
     pub(super) fn grant(&mut self, bytes: u64) {
         self.send.grant(bytes);
     }
@@ -185,7 +194,7 @@ impl Call {
                 })
             }
         };
-        let room_again = self.told_full && self.waiting_bytes < ENOUGH_WAITING;
+        let room_again = self.told_full && !self.finished && self.waiting_bytes < ENOUGH_WAITING;
         if room_again {
             self.told_full = false;
         }

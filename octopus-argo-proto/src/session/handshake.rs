@@ -108,8 +108,8 @@ pub(super) fn answer(
     };
     let software = hello.software.unwrap_or_default();
     let peer = Peer {
-        software: shortened(software.name),
-        version: shortened(software.version),
+        software: shortened(&software.name),
+        version: shortened(&software.version),
         revision,
         instance: Some(InstanceId(instance)),
         session,
@@ -130,10 +130,10 @@ pub(super) fn accept(welcome: v1::Welcome) -> Result<Peer, (GoodbyeReason, &'sta
         return Err((GoodbyeReason::ProtocolError, "the session id has to be 16 bytes"));
     };
     let software = welcome.software.unwrap_or_default();
-    let recommended = shortened(welcome.recommended_gateway_version);
+    let recommended = shortened(&welcome.recommended_gateway_version);
     Ok(Peer {
-        software: shortened(software.name),
-        version: shortened(software.version),
+        software: shortened(&software.name),
+        version: shortened(&software.version),
         revision: welcome.revision,
         instance: None,
         session: SessionId(session),
@@ -141,12 +141,8 @@ pub(super) fn accept(welcome: v1::Welcome) -> Result<Peer, (GoodbyeReason, &'sta
     })
 }
 
-/// A name that goes to logs and screens: of a length that fits there.
-fn shortened(text: String) -> String {
+/// A name that goes to logs and screens: of a length that fits there, and without what moves a cursor.
+fn shortened(text: &str) -> String {
     const LONGEST: usize = 100;
-    if text.len() <= LONGEST {
-        text
-    } else {
-        text.chars().take(LONGEST).collect()
-    }
+    text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }

@@ -48,7 +48,7 @@ pub enum OpenError {
     Path,
 }
 
-/// The call is over, or never was.
+/// The call is over, or was opened by the side whose wish this is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the call is over")]
 #[non_exhaustive]
@@ -71,6 +71,8 @@ pub struct Session {
     pub(super) deadlines: BTreeSet<(Instant, u64)>,
     /// The highest call number that was used.
     pub(super) last_call: u64,
+    /// The highest call number that both sides know. Behind `last_call` while opens wait for a packet.
+    pub(super) last_announced: u64,
     pub(super) peer_limits: v1::Limits,
     pub(super) outbox: Outbox,
     pub(super) numbering: Numbering,
@@ -126,6 +128,7 @@ impl Session {
             calls: HashMap::new(),
             deadlines: BTreeSet::new(),
             last_call: 0,
+            last_announced: 0,
             peer_limits: v1::Limits::default(),
             outbox: Outbox::default(),
             numbering: Numbering::default(),
@@ -201,6 +204,7 @@ impl Session {
             }
             self.expire(call);
         }
+        self.numbering.tick(now);
         match self.liveness.check(now) {
             Verdict::Fine => {}
             Verdict::Ask(id) => self.outbox.push_unnumbered(Body::Ping(v1::Ping { id })),
@@ -261,7 +265,7 @@ impl Session {
     /// Ends the request body of a call that this side opened.
     ///
     /// # Errors
-    /// [`UnknownCall`]: the call is over, or its body was ended before.
+    /// [`UnknownCall`]: the call is over, or its body was ended before, or was opened by the other side.
     pub fn half_close(&mut self, call: CallId) -> Result<(), UnknownCall> {
         let _ = self.push(call, Piece::HalfClose)?;
         if let Some(call) = self.calls.get_mut(&call.0) {
@@ -273,7 +277,7 @@ impl Session {
     /// Sends the response headers of a call that the other side opened.
     ///
     /// # Errors
-    /// [`UnknownCall`]: the call is over.
+    /// [`UnknownCall`]: the call is over, or was opened by this side.
     pub fn head(&mut self, call: CallId, metadata: Vec<Metadata>) -> Result<(), UnknownCall> {
         self.push(call, Piece::Head(metadata)).map(drop_room)
     }
@@ -281,7 +285,7 @@ impl Session {
     /// Ends a call that the other side opened, behind everything that was sent on it.
     ///
     /// # Errors
-    /// [`UnknownCall`]: the call is over.
+    /// [`UnknownCall`]: the call is over, or was opened by this side.
     pub fn end(&mut self, call: CallId, end: CallEnd) -> Result<(), UnknownCall> {
         let _ = self.push(call, Piece::End(end.into()))?;
         if let Some(call) = self.calls.get_mut(&call.0) {
@@ -400,12 +404,13 @@ impl Session {
             let Some(body) = self.outbox.next_control() else {
                 break;
             };
-            if let Body::Open(open) = &body
-                && let Some(call) = self.calls.get_mut(&open.call)
-            {
-                call.announced = true;
-                if call.is_sendable() {
-                    self.outbox.queue(open.call);
+            if let Body::Open(open) = &body {
+                self.last_announced = open.call;
+                if let Some(call) = self.calls.get_mut(&open.call) {
+                    call.announced = true;
+                    if call.is_sendable() {
+                        self.outbox.queue(open.call);
+                    }
                 }
             }
             size += outbox::size(&body);
@@ -452,6 +457,7 @@ impl Session {
         }
     }
 
+    /// Forgets a call. What its end tells the user has to be told before, because [`Event::Drained`] may follow.
     pub(super) fn remove(&mut self, id: u64) {
         if let Some(call) = self.calls.remove(&id) {
             if let Some(deadline) = call.deadline {
@@ -465,7 +471,7 @@ impl Session {
         let state = self
             .calls
             .get_mut(&call.0)
-            .filter(|call| !call.finished)
+            .filter(|call| !call.finished && call.may_send(&piece))
             .ok_or(UnknownCall)?;
         let room = state.push(piece);
         if state.is_sendable() {
@@ -478,7 +484,6 @@ impl Session {
     fn expire(&mut self, id: u64) {
         let end = CallEnd::by_tunnel(EndCause::Deadline);
         let mine = self.calls.get(&id).is_some_and(|call| call.mine);
-        self.remove(id);
         let call = CallId(id);
         if mine {
             self.outbox.push_control(Body::Cancel(v1::Cancel { call: id }));
@@ -487,6 +492,7 @@ impl Session {
             self.outbox.push_control(Body::End(end.into_wire(id)));
             self.events.push_back(Event::Cancelled { call });
         }
+        self.remove(id);
     }
 
     /// A frame of a call broke a rule. The call ends on both sides; the session goes on.
@@ -496,7 +502,6 @@ impl Session {
         if let Some(call) = self.calls.get_mut(&id) {
             call.drop_waiting();
         }
-        self.remove(id);
         let call = CallId(id);
         if mine {
             self.outbox.push_control(Body::Cancel(v1::Cancel { call: id }));
@@ -505,6 +510,7 @@ impl Session {
             self.outbox.push_control(Body::End(end.into_wire(id)));
             self.events.push_back(Event::Cancelled { call });
         }
+        self.remove(id);
     }
 
     /// Ends every call, because the session does.

@@ -19,6 +19,8 @@ pub(super) struct Numbering {
     received: u64,
     unacknowledged_bytes: usize,
     ack_due: Option<Instant>,
+    /// The delay is over; what is missing is a packet.
+    overdue: bool,
 }
 
 /// What a packet's number says of it.
@@ -55,7 +57,9 @@ impl Numbering {
         }
         self.received = seq;
         self.unacknowledged_bytes = self.unacknowledged_bytes.saturating_add(bytes);
-        self.ack_due.get_or_insert(now + ACK_DELAY);
+        if !self.overdue {
+            self.ack_due.get_or_insert(now + ACK_DELAY);
+        }
         Arrival::Next
     }
 
@@ -63,12 +67,21 @@ impl Numbering {
     pub(super) fn ack(&mut self) -> u64 {
         self.unacknowledged_bytes = 0;
         self.ack_due = None;
+        self.overdue = false;
         self.received
     }
 
     /// Whether an acknowledgement is to be sent even if nothing else is.
     pub(super) fn ack_is_due(&self, now: Instant) -> bool {
-        self.unacknowledged_bytes >= ACK_BYTES || self.ack_due.is_some_and(|due| now >= due)
+        self.unacknowledged_bytes >= ACK_BYTES || self.overdue || self.ack_due.is_some_and(|due| now >= due)
+    }
+
+    /// Notes that the delay is over, so that nobody has to be woken for it again: a connection that is full may take no
+    /// packet for a long time.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if self.ack_due.take_if(|due| now >= *due).is_some() {
+            self.overdue = true;
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
