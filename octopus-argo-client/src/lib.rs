@@ -57,7 +57,9 @@ mod forward;
 pub use forward::{Method, Policy};
 
 mod gateway;
-pub use gateway::{ArgoCdProblem, ArgoCdState, Gateway, GatewayBuilder, GatewayEvent, GatewayState, Stopped};
+pub use gateway::{
+    ArgoCdProblem, ArgoCdState, Gateway, GatewayBuilder, GatewayEvent, GatewayState, StartError, Stopped,
+};
 
 mod router;
 pub use router::Router;

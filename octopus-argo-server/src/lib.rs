@@ -39,7 +39,7 @@ mod id;
 pub use id::{GatewayId, IdError, InstanceId};
 
 mod store;
-pub use store::{GatewayToken, Instance, InstanceStore, MemoryStore, StoreError};
+pub use store::{GatewayToken, Instance, InstanceStore, MemoryStore, RandomnessError, StoreError};
 
 mod server;
 pub use server::Server;

@@ -80,6 +80,12 @@ pub trait InstanceStore: Send + Sync + 'static {
     async fn instances(&self) -> Result<Vec<Instance>, StoreError>;
 }
 
+/// The operating system has no randomness to give. Nothing secret can be made then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system has no randomness to give")]
+#[non_exhaustive]
+pub struct RandomnessError;
+
 /// A gateway's credential: 256 random bits in hexadecimal. Shown once, when it is made; stored as a hash.
 #[derive(Clone)]
 pub struct GatewayToken(SecretString);
@@ -88,10 +94,10 @@ impl GatewayToken {
     /// Draws a new one from the operating system.
     ///
     /// # Errors
-    /// [`getrandom::Error`]: the operating system has no randomness to give.
-    pub fn generate() -> Result<Self, getrandom::Error> {
+    /// [`RandomnessError`]: the operating system has no randomness to give.
+    pub fn generate() -> Result<Self, RandomnessError> {
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)?;
+        getrandom::fill(&mut bytes).map_err(|_| RandomnessError)?;
         let digit = |value: u8| {
             char::from(if value < 10 {
                 b'0' + value

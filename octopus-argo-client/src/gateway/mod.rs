@@ -69,13 +69,13 @@ impl GatewayBuilder {
     /// can mend.
     ///
     /// # Errors
-    /// [`getrandom::Error`]: the operating system has no randomness for the number of this process.
+    /// [`StartError`]: the operating system has no randomness for the number of this process.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
-    pub fn start(self) -> Result<Gateway, getrandom::Error> {
+    pub fn start(self) -> Result<Gateway, StartError> {
         let mut random = [0; 24];
-        getrandom::fill(&mut random)?;
+        getrandom::fill(&mut random).map_err(|_| StartError)?;
         let (instance, seed) = random.split_at(16);
         let mut process = [0; 16];
         process.copy_from_slice(instance);
@@ -117,6 +117,12 @@ impl GatewayBuilder {
         })
     }
 }
+
+/// Why a gateway could not begin: the operating system has no randomness to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system has no randomness to give")]
+#[non_exhaustive]
+pub struct StartError;
 
 /// A running gateway. Cloning shares it; when the last clone is dropped, everything that it started ends.
 ///

@@ -236,16 +236,24 @@ impl futures_core::Stream for Packets {
     type Item = Packet;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Packet>> {
-        let waker = cx.waker();
-        self.link.change(|state, now| {
-            if let Some(packet) = state.session.next_packet(now) {
-                return Poll::Ready(Some(packet));
+        let now = (self.link.shared.now)();
+        let mut wakers = Vec::new();
+        let next = {
+            let mut state = self.link.lock();
+            let next = state.session.next_packet(now);
+            // Sending may make room for others. It never makes more to send, so this task is not woken by it, or it
+            // would run for ever.
+            state.settle_but_for_sender(&mut wakers);
+            match next {
+                Some(packet) => Poll::Ready(Some(packet)),
+                None if state.session.is_over() => Poll::Ready(None),
+                None => {
+                    state.sender = Some(cx.waker().clone());
+                    Poll::Pending
+                }
             }
-            if state.session.is_over() {
-                return Poll::Ready(None);
-            }
-            state.sender = Some(waker.clone());
-            Poll::Pending
-        })
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        next
     }
 }

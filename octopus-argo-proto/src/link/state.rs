@@ -110,12 +110,17 @@ impl State {
 
     /// Brings events to those they concern, and collects whom to wake.
     pub(super) fn settle(&mut self, wakers: &mut Vec<Waker>) {
+        self.settle_but_for_sender(wakers);
+        // Whether there is something to send is known only by asking for it, which the sender does.
+        wakers.extend(self.sender.take());
+    }
+
+    /// The same, without waking the sender.
+    pub(super) fn settle_but_for_sender(&mut self, wakers: &mut Vec<Waker>) {
         while let Some(event) = self.session.next_event() {
             self.note(event, wakers);
         }
         wakers.append(&mut self.aborted);
-        // Whether there is something to send is known only by asking for it, which the sender does.
-        wakers.extend(self.sender.take());
         let timeout = self.session.next_timeout();
         if timeout != self.told_timeout {
             self.told_timeout = timeout;

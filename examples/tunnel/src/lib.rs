@@ -1,1 +1,0 @@
-//! Examples that open a tunnel between a gateway and a server. None yet: they come with the tunnel.
