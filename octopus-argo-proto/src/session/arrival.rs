@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::call::Call;
+use super::config::MAX_CHUNK;
+use super::credit::cost;
 use super::end::EndCause;
 use super::event::{CloseReason, Event, GoodbyeReason};
 use super::handshake;
@@ -51,6 +53,9 @@ impl Session {
             if let Err((reason, message)) = done {
                 self.leave(reason, message);
             }
+            if self.outbox.is_flooded() {
+                self.leave(GoodbyeReason::LimitExceeded, "more is asked for than is read");
+            }
             if matches!(self.phase, Phase::Leaving(_) | Phase::Over) {
                 return;
             }
@@ -69,7 +74,7 @@ impl Session {
                 return Err((GoodbyeReason::ProtocolError, "expected the handshake first"));
             }
             Body::Ping(ping) => {
-                self.outbox.push_unnumbered(Body::Pong(v1::Pong { id: ping.id }));
+                self.outbox.push_pong(ping.id);
                 return Ok(());
             }
             Body::Pong(pong) => {
@@ -106,7 +111,7 @@ impl Session {
         let (&Role::Server(id), Phase::Handshake { .. }) = (&self.role, &self.phase) else {
             return Err((GoodbyeReason::ProtocolError, "a hello is not expected here"));
         };
-        let limits = hello.limits.unwrap_or_default();
+        let limits = acceptable(hello.limits)?;
         let (welcome, peer) = handshake::answer(&self.config, id, hello)?;
         self.outbox.push_unnumbered(Body::Welcome(welcome));
         self.establish(limits, peer);
@@ -120,7 +125,7 @@ impl Session {
         ) {
             return Err((GoodbyeReason::ProtocolError, "a welcome is not expected here"));
         }
-        let limits = welcome.limits.unwrap_or_default();
+        let limits = acceptable(welcome.limits)?;
         let peer = handshake::accept(welcome)?;
         self.establish(limits, peer);
         Ok(())
@@ -219,7 +224,7 @@ impl Session {
         } else {
             !call.body_complete
         };
-        if !in_order || data.payload.len() > super::MAX_CHUNK || !call.receive.arrived(data.payload.len()) {
+        if !in_order || data.payload.len() > MAX_CHUNK || !call.receive.arrived(data.payload.len()) {
             self.breach(data.call);
             return Ok(());
         }
@@ -295,4 +300,17 @@ impl Session {
         }
         Ok(self.calls.get_mut(&id))
     }
+}
+
+/// The limits of the other side. With less credit than one full frame costs, bodies would wait for ever.
+fn acceptable(limits: Option<v1::Limits>) -> Result<v1::Limits, Breach> {
+    let limits = limits.unwrap_or_default();
+    let credit = u64::from(limits.initial_credit);
+    if credit != 0 && credit < cost(MAX_CHUNK) {
+        return Err((
+            GoodbyeReason::ProtocolError,
+            "the initial credit is less than one frame",
+        ));
+    }
+    Ok(limits)
 }

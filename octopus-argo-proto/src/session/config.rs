@@ -75,18 +75,19 @@ impl Config {
     }
 
     /// After how much silence the other side is asked whether it lives, and after how much it is taken for dead.
-    /// Default 10 s and 25 s. The second is raised to twice the first.
+    /// Default 10 s and 25 s. The first is at least a millisecond and at most an hour, the second at least twice the
+    /// first and at most a day.
     #[must_use]
     pub fn heartbeat(mut self, ask_after: Duration, dead_after: Duration) -> Self {
-        self.heartbeat = ask_after;
-        self.dead_after = dead_after.max(ask_after * 2);
+        self.heartbeat = ask_after.clamp(Duration::from_millis(1), Duration::from_secs(3600));
+        self.dead_after = dead_after.clamp(self.heartbeat * 2, Duration::from_secs(86_400));
         self
     }
 
-    /// How long the handshake may take. Default 5 s.
+    /// How long the handshake may take. Default 5 s; at most an hour.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.handshake_timeout = timeout;
+        self.handshake_timeout = timeout.min(Duration::from_secs(3600));
         self
     }
 

@@ -6,6 +6,7 @@ use prost::bytes::Bytes;
 
 use super::Metadata;
 use super::event::GoodbyeReason;
+use super::machine::metadata_size;
 use crate::v1;
 
 /// A gRPC status code. Numbers beyond the sixteen that gRPC defines are kept.
@@ -110,6 +111,26 @@ impl CallEnd {
     pub fn trailers(mut self, trailers: Vec<Metadata>) -> Self {
         self.trailers = trailers;
         self
+    }
+
+    /// The same within `limit` bytes.
+    pub(super) fn fitted(mut self, limit: usize) -> Self {
+        if self.size() > limit {
+            self.details = Bytes::new();
+        }
+        if self.size() > limit {
+            self.trailers = Vec::new();
+        }
+        if self.size() > limit {
+            let cut = (0..=limit).rev().find(|at| self.message.is_char_boundary(*at));
+            self.message.truncate(cut.unwrap_or(0));
+        }
+        self
+    }
+
+    /// How many bytes count towards the limit of metadata.
+    pub(super) fn size(&self) -> usize {
+        metadata_size(&self.trailers) + self.message.len() + self.details.len()
     }
 
     pub(super) fn by_tunnel(cause: EndCause) -> Self {

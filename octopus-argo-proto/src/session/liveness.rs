@@ -59,25 +59,35 @@ impl Liveness {
 
     /// When [`Liveness::check`] has something new to say.
     pub(super) fn deadline(&self) -> Instant {
-        match self.asked {
-            Some(asked) if asked.at >= self.heard => self.heard + self.dead_after,
-            _ => self.heard + self.ask_after,
+        match self.waiting() {
+            Some(asked) => asked.at + self.patience(),
+            None => self.heard + self.ask_after,
         }
     }
 
     pub(super) fn check(&mut self, now: Instant) -> Verdict {
-        let silence = now.saturating_duration_since(self.heard);
-        if silence >= self.dead_after {
-            return Verdict::Dead;
+        // Only a ping that stays unanswered proves anything: after a suspension everything looks silent.
+        match self.waiting() {
+            Some(asked) if now >= asked.at + self.patience() => Verdict::Dead,
+            Some(_) => Verdict::Fine,
+            None if now < self.heard + self.ask_after => Verdict::Fine,
+            None => {
+                let id = self.next_id;
+                self.next_id += 1;
+                self.asked = Some(Asked { id, at: now });
+                Verdict::Ask(id)
+            }
         }
-        let waiting = self.asked.is_some_and(|asked| asked.at >= self.heard);
-        if silence < self.ask_after || waiting {
-            return Verdict::Fine;
-        }
-        let id = self.next_id;
-        self.next_id += 1;
-        self.asked = Some(Asked { id, at: now });
-        Verdict::Ask(id)
+    }
+
+    /// The ping that nothing has been heard since.
+    fn waiting(&self) -> Option<Asked> {
+        self.asked.filter(|asked| asked.at >= self.heard)
+    }
+
+    /// How long a ping may stay unanswered.
+    fn patience(&self) -> Duration {
+        self.dead_after.saturating_sub(self.ask_after)
     }
 }
 
@@ -97,6 +107,15 @@ mod tests {
         assert_eq!(liveness.check(start + 11 * S), Verdict::Fine);
         assert_eq!(liveness.deadline(), start + 25 * S);
         assert_eq!(liveness.check(start + 25 * S), Verdict::Dead);
+    }
+
+    #[test]
+    fn after_a_suspension_it_asks_first() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(10 * S, 25 * S, start);
+        assert_eq!(liveness.check(start + 3600 * S), Verdict::Ask(1));
+        assert_eq!(liveness.check(start + 3614 * S), Verdict::Fine);
+        assert_eq!(liveness.check(start + 3615 * S), Verdict::Dead);
     }
 
     #[test]

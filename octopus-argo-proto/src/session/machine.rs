@@ -13,7 +13,7 @@ use super::handshake::{self, InstanceId, SessionId};
 use super::liveness::{Liveness, Verdict};
 use super::numbering::Numbering;
 use super::outbox::{self, Outbox};
-use super::{CallEnd, CallId, Metadata, Request, Room};
+use super::{CallEnd, CallId, Code, Metadata, Request, Room};
 use crate::v1::frame::Body;
 use crate::v1::{self, Packet};
 
@@ -274,19 +274,28 @@ impl Session {
         Ok(())
     }
 
-    /// Sends the response headers of a call that the other side opened.
+    /// Sends the response headers of a call that the other side opened. Headers that are larger than it allows end the
+    /// call instead, with `RESOURCE_EXHAUSTED`.
     ///
     /// # Errors
     /// [`UnknownCall`]: the call is over, or was opened by this side.
     pub fn head(&mut self, call: CallId, metadata: Vec<Metadata>) -> Result<(), UnknownCall> {
+        let limit = self.peer_metadata_limit();
+        if metadata_size(&metadata) > limit {
+            let message =
+                format!("the response headers are larger than the {limit} bytes that the caller allows");
+            return self.end(call, CallEnd::new(Code::RESOURCE_EXHAUSTED, message));
+        }
         self.push(call, Piece::Head(metadata)).map(drop_room)
     }
 
-    /// Ends a call that the other side opened, behind everything that was sent on it.
+    /// Ends a call that the other side opened, behind everything that was sent on it. Of an end that is larger than the
+    /// other side allows, details and trailers are left out and the message is cut: the code always arrives.
     ///
     /// # Errors
     /// [`UnknownCall`]: the call is over, or was opened by this side.
     pub fn end(&mut self, call: CallId, end: CallEnd) -> Result<(), UnknownCall> {
+        let end = end.fitted(self.peer_metadata_limit());
         let _ = self.push(call, Piece::End(end.into()))?;
         if let Some(call) = self.calls.get_mut(&call.0) {
             call.finished = true;
@@ -478,6 +487,11 @@ impl Session {
             self.outbox.queue(call.0);
         }
         Ok(room)
+    }
+
+    fn peer_metadata_limit(&self) -> usize {
+        let limit = or_default(self.peer_limits.max_metadata_bytes, Config::MAX_METADATA);
+        usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
     /// The deadline of a call has passed.

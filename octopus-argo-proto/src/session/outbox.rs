@@ -2,10 +2,15 @@
 
 use std::collections::VecDeque;
 
+use crate::v1::Pong;
 use crate::v1::frame::Body;
 
 /// A packet is full when its payloads reach this many bytes. Small frames of many calls go out together.
 pub(super) const PACKET_TARGET: usize = 64 << 10;
+
+/// The most control frames that may wait. Each call has a few at a time; a side that opens and cancels without reading
+/// what comes back has more.
+const MAX_CONTROL: usize = 8192;
 
 /// Everything that waits, but for the bodies, which their calls hold.
 #[derive(Debug, Default)]
@@ -22,6 +27,23 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn push_unnumbered(&mut self, body: Body) {
         self.unnumbered.push_back(body);
+    }
+
+    /// Answers the latest ping. An answer that was not sent yet is replaced: who pings without reading costs one frame.
+    pub(super) fn push_pong(&mut self, id: u64) {
+        let waiting = self.unnumbered.iter_mut().find_map(|body| match body {
+            Body::Pong(pong) => Some(pong),
+            _ => None,
+        });
+        match waiting {
+            Some(pong) => pong.id = id,
+            None => self.unnumbered.push_back(Body::Pong(Pong { id })),
+        }
+    }
+
+    /// Whether more control frames wait than a side that reads ever leaves waiting.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.control.len() > MAX_CONTROL
     }
 
     pub(super) fn push_control(&mut self, body: Body) {

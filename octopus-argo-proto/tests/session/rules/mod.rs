@@ -4,6 +4,7 @@ mod calls;
 mod closing;
 mod credit;
 mod handshake;
+mod hostile;
 mod liveness;
 mod packets;
 mod sending;
