@@ -9,8 +9,10 @@ pub const PREFIX: &str = "argo.octopus.com";
 
 /// What an annotation under [`PREFIX`] is for.
 ///
-/// Rule: `scoping.md` §2. Key look-up is exact: case-sensitive, untrimmed, and never falls back from the key with a
-/// source's name to the one without, or back.
+/// Key look-up is exact: case-sensitive, untrimmed, and never falls back from the key with a source's name to the one
+/// without, or back.
+///
+/// Rule: Octopus docs, "Scoping annotations" and "Helm annotations"; Calamari, `source/Calamari/ArgoCD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

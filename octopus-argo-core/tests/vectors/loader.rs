@@ -1,0 +1,180 @@
+//! Reads a file of cases, runs every one, and reports all that fail at once.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// What runs a case: its operation (empty where the file has only one) and its input in, what came of it out.
+pub(crate) type Judge = fn(op: &str, input: Input) -> Result<Value, Unreadable>;
+
+/// The input of a case.
+pub(crate) struct Input(Value);
+
+impl Input {
+    /// The input as what the operation takes.
+    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T, Unreadable> {
+        serde_json::from_value(self.0).map_err(|error| Unreadable(error.to_string()))
+    }
+}
+
+/// Why a case could not be run.
+#[derive(Debug)]
+pub(crate) struct Unreadable(pub(crate) String);
+
+/// Runs the cases of `file`, whose operations are `ops` and nothing else.
+pub(crate) fn run(file: &str, ops: &[&str], judge: Judge) {
+    let Some(text) = load(file) else { return };
+    match check(&text, ops, judge) {
+        Ok(count) => assert!(count > 0),
+        Err(report) => panic!("{file}: {report}"),
+    }
+}
+
+/// The text of `file`, or `None` where another folder was named and lacks it.
+fn load(file: &str) -> Option<String> {
+    let other = env::var_os("OCTOPUS_ARGO_VECTORS").map(PathBuf::from);
+    let folder = other
+        .clone()
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors"));
+    let path = folder.join(file);
+    match fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) if other.is_some() && error.kind() == io::ErrorKind::NotFound => {
+            // Not a macro: those are silent in a test that passes, and this must be seen.
+            let _ = writeln!(
+                io::stderr(),
+                "SKIPPED: {} does not exist, so its cases were not run",
+                path.display()
+            );
+            None
+        }
+        Err(error) => panic!("cannot read {}: {error}", path.display()),
+    }
+}
+
+/// How many cases ran, or everything that is wrong.
+fn check(text: &str, ops: &[&str], judge: Judge) -> Result<usize, String> {
+    let cases: Vec<Value> =
+        serde_json::from_str(text).map_err(|error| format!("no list of cases: {error}"))?;
+    if cases.is_empty() {
+        return Err("no cases".to_owned());
+    }
+    let mut report = String::new();
+    let mut failed = 0;
+    for (number, case) in cases.iter().enumerate() {
+        let id = case
+            .get("id")
+            .and_then(Value::as_str)
+            .map_or_else(|| format!("case {number}"), str::to_owned);
+        if let Err(difference) = run_case(case, ops, judge) {
+            failed += 1;
+            let _ = write!(report, "\n  {id}: {difference}");
+        }
+    }
+    match failed {
+        0 => Ok(cases.len()),
+        _ => Err(format!("{failed} of {} cases fail{report}", cases.len())),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    #[serde(rename = "id")]
+    _id: String,
+    description: String,
+    input: Map<String, Value>,
+    expect: Map<String, Value>,
+    #[serde(default, rename = "proposed")]
+    _proposed: bool,
+}
+
+fn run_case(case: &Value, ops: &[&str], judge: Judge) -> Result<(), String> {
+    let case: Case = Case::deserialize(case).map_err(|error| format!("unreadable case: {error}"))?;
+    let op = match case.input.get("op") {
+        None => "",
+        Some(op) => op.as_str().ok_or("unreadable case: op is no text")?,
+    };
+    if !ops.contains(&op) {
+        return Err(format!("nobody owns the operation {op:?}"));
+    }
+    if case.expect.is_empty() {
+        return Err("unreadable case: nothing is expected".to_owned());
+    }
+    let judged = catch_unwind(AssertUnwindSafe(|| {
+        judge(op, Input(Value::Object(case.input.clone())))
+    }));
+    let actual = match judged {
+        Err(_) => return Err(format!("panicked ({})", case.description)),
+        Ok(Err(Unreadable(why))) => return Err(format!("unreadable case: {why}")),
+        Ok(Ok(actual)) => actual,
+    };
+    let mut difference = String::new();
+    for (key, expected) in &case.expect {
+        match actual.get(key) {
+            Some(actual) if actual == expected => {}
+            Some(actual) => {
+                let _ = write!(difference, "{key}: expected {expected}, got {actual}; ");
+            }
+            None => {
+                let _ = write!(difference, "{key}: expected {expected}, got nothing; ");
+            }
+        }
+    }
+    if difference.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{difference}{}", case.description))
+}
+
+#[test]
+fn every_mistake_of_a_file_is_reported_at_once() {
+    fn judge(op: &str, input: Input) -> Result<Value, Unreadable> {
+        assert!(op != "burst");
+        let number: Map<String, Value> = input.read()?;
+        let number = number.get("n").and_then(Value::as_i64);
+        let number = number.ok_or_else(|| Unreadable("n is no number".to_owned()))?;
+        Ok(serde_json::json!({"twice": number * 2, "more": true}))
+    }
+    let ops = ["twice", "burst"];
+    let case = |id: &str, input: &str, twice: i32| {
+        format!(r#"{{"id": "{id}", "description": "d", "input": {input}, "expect": {{"twice": {twice}}}}}"#)
+    };
+    let good = case("a", r#"{"op": "twice", "n": 2}"#, 4);
+    assert_eq!(check(&format!("[{good}]"), &ops, judge), Ok(1));
+    let bad = [
+        good,
+        case("b", r#"{"op": "twice", "n": 2}"#, 5),
+        case("c", r#"{"op": "thrice", "n": 2}"#, 6),
+        case("d", r#"{"op": "twice"}"#, 4),
+        case("e", r#"{"n": 2}"#, 4),
+        r#"{"id": "f"}"#.to_owned(),
+        case("g", r#"{"op": "burst"}"#, 4),
+    ];
+    let report = check(&format!("[{}]", bad.join(",")), &ops, judge).unwrap_err();
+    assert!(report.starts_with("6 of 7 cases fail"), "{report}");
+    for part in [
+        "b: twice: expected 5, got 4",
+        "c: nobody owns the operation \"thrice\"",
+        "d: unreadable case: n is no number",
+        "e: nobody owns the operation \"\"",
+        "f: unreadable case: missing field",
+        "g: panicked",
+    ] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+}
+
+#[test]
+fn a_file_without_cases_fails() {
+    let judge: Judge = |_, _| Ok(Value::Null);
+    for text in ["", "[]", "{}", "[", "null"] {
+        assert!(check(text, &[], judge).is_err(), "{text:?}");
+    }
+}
