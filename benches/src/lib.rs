@@ -1,2 +1,6 @@
-//! Benchmarks of the Octopus Argo SDK. None yet: they come with the code that they measure.
+//! Benchmarks of the Octopus Argo SDK, and the fleets that they run on.
 #![cfg_attr(doctest, doc = include_str!("../../README.md"))]
+
+pub mod fleet;
+pub mod list;
+pub mod scan;
