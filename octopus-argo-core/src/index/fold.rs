@@ -1,11 +1,27 @@
 //! Hashes of texts, slugs folded first.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 
 /// Hashes what is looked up. Keyed at random for each index, because the texts come from whoever writes annotations,
 /// and must not be chosen to collide.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Hash(RandomState);
+///
+/// Folded multiplication, as in wyhash: a look-up hashes some ten words, and the standard library's hash is made for
+/// more. What has the same hash is told apart all the same, so a collision costs time and nothing else.
+#[derive(Clone, Debug)]
+pub(super) struct Hash {
+    seed: u64,
+    factor: u64,
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self {
+            seed: random.hash_one(0_u8),
+            factor: random.hash_one(1_u8) | 1,
+        }
+    }
+}
 
 /// What a key is about, so that texts that are alike do not meet.
 #[derive(Clone, Copy, Debug)]
@@ -21,44 +37,71 @@ pub(super) enum About {
 impl Hash {
     /// The hash of slugs, ignoring the case of ASCII letters; `None` differs from every text.
     pub(super) fn slugs(&self, about: About, number: u32, texts: &[Option<&str>]) -> u64 {
-        let mut hasher = self.start(about, number);
+        let mut mix = self.start(about, number);
         for text in texts {
-            write(&mut hasher, *text, fold);
+            write(&mut mix, *text, fold);
         }
-        hasher.finish()
+        mix.finish()
     }
 
     /// The hash of texts as they are.
     pub(super) fn texts(&self, about: About, number: u32, texts: &[Option<&str>]) -> u64 {
-        let mut hasher = self.start(about, number);
+        let mut mix = self.start(about, number);
         for text in texts {
-            write(&mut hasher, *text, |word| word);
+            write(&mut mix, *text, |word| word);
         }
-        hasher.finish()
+        mix.finish()
     }
 
-    fn start(&self, about: About, number: u32) -> impl Hasher + use<> {
-        let mut hasher = self.0.build_hasher();
-        hasher.write_u64(u64::from(number) << 8 | about as u64);
-        hasher
+    fn start(&self, about: About, number: u32) -> Mix {
+        let mut mix = Mix {
+            state: self.seed,
+            factor: self.factor,
+        };
+        mix.add(u64::from(number) << 8 | about as u64);
+        mix
+    }
+}
+
+struct Mix {
+    state: u64,
+    factor: u64,
+}
+
+impl Mix {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the halves of a product are folded together"
+    )]
+    fn add(&mut self, word: u64) {
+        let product = u128::from(self.state ^ word) * u128::from(self.factor);
+        // The rotation keeps a product of nothing from swallowing what comes next.
+        self.state = (product as u64 ^ (product >> 64) as u64)
+            .rotate_left(23)
+            .wrapping_add(self.factor);
+    }
+
+    fn finish(mut self) -> u64 {
+        self.add(self.factor.rotate_left(32));
+        self.state
     }
 }
 
 /// Eight bytes at a time: a byte at a time takes four times as long.
-fn write(hasher: &mut impl Hasher, text: Option<&str>, fold: impl Fn(u64) -> u64) {
+fn write(mix: &mut Mix, text: Option<&str>, fold: impl Fn(u64) -> u64) {
     let Some(text) = text else {
-        hasher.write_u64(u64::MAX);
+        mix.add(u64::MAX);
         return;
     };
-    hasher.write_u64(text.len() as u64);
+    mix.add(text.len() as u64);
     let (words, rest) = text.as_bytes().as_chunks::<8>();
     for word in words {
-        hasher.write_u64(fold(u64::from_le_bytes(*word)));
+        mix.add(fold(u64::from_le_bytes(*word)));
     }
     if !rest.is_empty() {
         let mut word = [0; 8];
         word.iter_mut().zip(rest).for_each(|(into, byte)| *into = *byte);
-        hasher.write_u64(fold(u64::from_le_bytes(word)));
+        mix.add(fold(u64::from_le_bytes(word)));
     }
 }
 
