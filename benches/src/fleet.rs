@@ -72,6 +72,9 @@ fn slugs(n: usize) -> (String, &'static str, Option<String>) {
 }
 
 /// The scope of application number `n`.
+///
+/// # Panics
+/// Never: no slug of the fleet is blank.
 #[must_use]
 pub fn scope(n: usize) -> Scope {
     let (project, environment, tenant) = slugs(n);
@@ -114,6 +117,9 @@ pub fn empty_index() -> ScopeIndex {
 }
 
 /// An index of the first applications.
+///
+/// # Panics
+/// Never: every instance is there.
 #[must_use]
 pub fn index(applications: usize) -> ScopeIndex {
     let mut index = empty_index();

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use crate::fleet;
 
 /// The list, with the indentation that `kubectl` writes.
+///
+/// # Panics
+/// Never: all its keys are text.
 #[must_use]
 pub fn kubectl(applications: usize) -> Vec<u8> {
     let items: Vec<Value> = (0..applications).map(item).collect();

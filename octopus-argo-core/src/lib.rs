@@ -33,7 +33,7 @@
 //! It does no I/O, knows no async runtime and no clock: bytes and times come in as arguments. What speaks to Argo CD
 //! and to Octopus is in the sibling crates `octopus-argo-client` and `octopus-argo-server`.
 //!
-//! Where to go next: [`read`] for whole fleets, [`scope`] for explanations and plans, [`index`] for fleets of any size, [`annotation`] for the keys.
+//! Where to go next: [`read`] for whole fleets, [`scope`] for explanations and plans, [`lint`] for checks without a deployment, [`index`] for fleets of any size, [`annotation`] for the keys.
 //!
 //! # Features
 //!
@@ -60,6 +60,8 @@ pub mod read;
 
 pub mod scope;
 pub use scope::{Resolution, Scope, ScopeError};
+
+pub mod lint;
 
 pub mod index;
 

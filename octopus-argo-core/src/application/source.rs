@@ -137,6 +137,7 @@ pub struct Helm {
 pub struct Sources {
     list: Box<[Source]>,
     shadows_single: bool,
+    in_list: bool,
 }
 
 impl Sources {
@@ -147,12 +148,20 @@ impl Sources {
             return Self {
                 list: source.into_iter().collect(),
                 shadows_single: false,
+                in_list: false,
             };
         }
         Self {
             list: sources.into(),
             shadows_single: source.is_some(),
+            in_list: true,
         }
+    }
+
+    /// Whether they stand in `spec.sources`, and not in `spec.source`.
+    #[must_use]
+    pub fn in_list(&self) -> bool {
+        self.in_list
     }
 
     /// Whether there is more than one source. A `sources` list with one entry is a single-source application.

@@ -12,6 +12,8 @@ use crate::application::Application;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Severity {
+    /// Worth knowing.
+    Note,
     /// Something has no effect, or not the one that was meant.
     Warning,
     /// The whole application is left alone.
@@ -21,6 +23,7 @@ pub enum Severity {
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Note => "note",
             Self::Warning => "warning",
             Self::Error => "error",
         })

@@ -280,7 +280,27 @@ pub(super) fn all<'a>(resolution: &Resolution<'a>) -> Vec<Hint<'a>> {
     about_keys(application, &mut hints);
     about_values(application, resolution.is_template(), &mut hints);
     about_names(application, &mut hints);
-    about_refs(resolution, &mut hints);
+    let in_scope = |index: usize| resolution.sources().get(index).is_some_and(SourceMatch::in_scope);
+    about_refs(application, in_scope, &mut hints);
+    hints.truncate(MOST);
+    hints
+}
+
+/// Every hint that does not depend on a deployment. A source that declares a project and an environment counts as in
+/// scope, because some deployment touches it.
+pub(super) fn without_scope(application: &Application, template: bool) -> Vec<Hint<'_>> {
+    let mut hints = Vec::new();
+    if application.sources.shadows_single() {
+        hints.push(Hint::BothSourceFields);
+    }
+    about_keys(application, &mut hints);
+    about_values(application, template, &mut hints);
+    about_names(application, &mut hints);
+    let in_scope = |index: usize| {
+        let declared = application.declared(index);
+        declared.project.is_some() && declared.environment.is_some()
+    };
+    about_refs(application, in_scope, &mut hints);
     hints.truncate(MOST);
     hints
 }
@@ -397,7 +417,7 @@ fn fits_in_key(name: &str) -> bool {
 }
 
 /// Pairs of a Helm source and the ref source it takes values files from, of which one half is missing.
-fn about_refs<'a>(resolution: &Resolution<'a>, hints: &mut Vec<Hint<'a>>) {
+fn about_refs<'a>(application: &'a Application, in_scope: impl Fn(usize) -> bool, hints: &mut Vec<Hint<'a>>) {
     /// The Helm sources that use ref sources of one name. Only those with something to say are kept, so that going
     /// through them ends at [`MOST`] and not at the square of the sources.
     #[derive(Default)]
@@ -407,54 +427,49 @@ fn about_refs<'a>(resolution: &Resolution<'a>, hints: &mut Vec<Hint<'a>>) {
         last: Option<usize>,
     }
 
-    let application = resolution.application();
     let mut users: HashMap<&str, Users<'a>> = HashMap::new();
-    let is_helm = |source: &&SourceMatch<'a>| source.source_type() == Some(&SourceType::Helm);
-    for helm in resolution.sources().iter().filter(is_helm) {
-        let name = helm.source().name();
-        let has_paths = values::annotation(application, helm.source()).is_some();
-        for (reference, _) in values::references(helm.source()) {
+    for (index, helm) in application.sources.iter().enumerate() {
+        if application.source_type(index) != Some(&SourceType::Helm) {
+            continue;
+        }
+        let has_paths = values::annotation(application, helm).is_some();
+        for (reference, _) in values::references(helm) {
             let users = users.entry(reference).or_default();
-            if users.last.replace(helm.index()) == Some(helm.index()) {
+            if users.last.replace(index) == Some(index) {
                 continue;
             }
             if !has_paths {
-                users.without_paths.push((helm.index(), name));
+                users.without_paths.push((index, helm.name()));
             }
-            if helm.in_scope() {
-                users.in_scope.push(helm.index());
+            if in_scope(index) {
+                users.in_scope.push(index);
             }
         }
     }
-    for ref_source in resolution.sources() {
+    for (ref_source, source) in application.sources.iter().enumerate() {
         if hints.len() >= MOST {
             return;
         }
-        let reference = ref_source.source().reference.as_deref();
+        let reference = source.reference.as_deref();
         let Some(users) = reference.and_then(|reference| users.get(reference)) else {
             continue;
         };
-        if ref_source.in_scope() {
+        if in_scope(ref_source) {
             let lacking = users.without_paths.iter().take(MOST);
             hints.extend(
                 lacking.map(|&(helm_source, name)| Hint::HelmSourceLacksImagePaths {
-                    ref_source: ref_source.index(),
+                    ref_source,
                     helm_source,
                     name,
                 }),
             );
         } else {
-            hints.extend(
-                users
-                    .in_scope
-                    .iter()
-                    .take(MOST)
-                    .map(|&helm_source| Hint::RefSourceOutOfScope {
-                        helm_source,
-                        ref_source: ref_source.index(),
-                        name: ref_source.source().name(),
-                    }),
-            );
+            let in_scope = users.in_scope.iter().take(MOST);
+            hints.extend(in_scope.map(|&helm_source| Hint::RefSourceOutOfScope {
+                helm_source,
+                ref_source,
+                name: source.name(),
+            }));
         }
     }
 }

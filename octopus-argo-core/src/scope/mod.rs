@@ -29,6 +29,7 @@
 
 mod action;
 mod address;
+mod annotate;
 mod concern;
 mod finding;
 mod hint;
@@ -47,6 +48,7 @@ use serde::Serialize;
 
 pub use action::{Action, Obstacle, OutputFolder};
 pub use address::{AddressError, Credential, clone_address};
+pub use annotate::{ScopeAnnotations, annotations_for};
 pub use concern::{Concern, is_git};
 pub use finding::{Finding, Severity};
 pub use hint::Hint;
@@ -169,4 +171,20 @@ pub enum ScopeError {
     /// The environment's slug is blank.
     #[error("a deployment needs an environment slug")]
     Environment,
+}
+
+/// The findings and hints of an application that do not depend on a deployment.
+pub(crate) fn lint_parts(
+    application: &crate::Application,
+    template: bool,
+) -> (Vec<Finding<'_>>, Vec<Hint<'_>>) {
+    (
+        finding::of_application(application),
+        hint::without_scope(application, template),
+    )
+}
+
+/// What concerns a source whatever a step does to it.
+pub(crate) fn concerns_of(source: &crate::Source) -> impl Iterator<Item = Concern<'_>> {
+    concern::of_source(source)
 }
