@@ -12,9 +12,8 @@ const BITS: u32 = 4;
 /// Levels that the key decides. Further down, the values of one key are spread by a hash of their own.
 const KEY_LEVELS: u32 = 64 / BITS;
 const LEVELS: u32 = 2 * KEY_LEVELS;
-/// The most entries of a leaf: 2 KiB. Measured at 1 000 000 sources: with 32 a look-up has one cold branch more, with 512
-/// an insertion copies too much.
-const LEAF: usize = 128;
+/// The most entries of a leaf: 1 KiB, which is what an edit copies at most beside the branches above.
+const LEAF: usize = 64;
 /// A branch whose leaves together hold no more becomes a leaf again. Far from [`LEAF`], so that edits at the border do
 /// not split and join by turns.
 const JOIN: usize = LEAF / 4;
@@ -235,8 +234,10 @@ fn first(pairs: &[Pair], key: u64) -> usize {
         return pairs.len();
     }
     let last = pairs.len() - 1;
-    let guess = u128::from(key - low.key) * last as u128 / u128::from((high.key - low.key).max(1));
-    let mut at = (guess as usize).min(last);
+    // Half the bits are enough for a guess, and divide four times as fast as 128.
+    let (from_low, span) = ((key - low.key) >> 32, (high.key - low.key) >> 32);
+    let guess = (from_low * last as u64).checked_div(span).unwrap_or_default();
+    let mut at = usize::try_from(guess).unwrap_or(last).min(last);
     // A few steps bring a good guess home. A bad one, where one key has many values, is halved after all.
     for _ in 0..NEAR {
         let below = |at: usize| pairs.get(at).is_some_and(|pair| pair.key < key);
