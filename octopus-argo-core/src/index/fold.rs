@@ -29,7 +29,6 @@ pub(super) enum About {
     Scope,
     Project,
     Application,
-    Instance,
     Unmapped,
     Term,
 }

@@ -141,15 +141,18 @@ impl ScopeIndex {
         }
     }
 
-    /// Takes the record of an instance away with all its applications; false where there is none.
+    /// Takes the record of an instance away with all its applications; false where there is none. Takes as long as there
+    /// are applications in the index, of any instance.
     pub fn remove_instance(&mut self, id: &InstanceId) -> bool {
         let Some(number) = self.instances.remove(id) else {
             return false;
         };
-        let key = self.version.hash.texts(About::Instance, number, &[]);
-        let slots: Vec<u64> = self.version.map.values(key).collect();
-        for slot in slots {
-            self.remove_slot(u32::try_from(slot).unwrap_or(NONE));
+        // Goes over the whole fleet: instances come and go rarely, and a list for each would cost every application.
+        for slot in 0..self.next_slot {
+            let record = self.version.record(slot);
+            if !record.is_empty() && record.instance() == number {
+                self.remove_slot(slot);
+            }
         }
         let place = Arc::make_mut(&mut self.version.instances).get_mut(number as usize);
         if let Some(registered) = place.and_then(Option::take) {
@@ -349,7 +352,7 @@ impl ScopeIndex {
         }
     }
 
-    /// Makes an application known by its name and its instance, or forgets it.
+    /// Makes an application known by its name, or forgets it.
     fn name(&mut self, slot: u32, record: Record<'_>, edit: Edit) {
         let namespace = record.namespace();
         let key = self.name_key(
@@ -357,10 +360,7 @@ impl ScopeIndex {
             self.version.terms.text(namespace),
             record.name(),
         );
-        let of_instance = self.version.hash.texts(About::Instance, record.instance(), &[]);
-        for key in [key, of_instance] {
-            self.edit(key, u64::from(slot), edit);
-        }
+        self.edit(key, u64::from(slot), edit);
         if namespace != NONE {
             match edit {
                 Edit::Add => self.version.terms.retain(namespace),
