@@ -1,4 +1,7 @@
-//! Inputs of the benchmarks, shared so that timing and counting see the same ones.
+//! Benchmarks of the Octopus Argo SDK, and the inputs that they run on.
 #![cfg_attr(doctest, doc = include_str!("../../README.md"))]
 
+pub mod fleet;
 pub mod health;
+pub mod list;
+pub mod scan;

@@ -9,8 +9,10 @@ pub const PREFIX: &str = "argo.octopus.com";
 
 /// What an annotation under [`PREFIX`] is for.
 ///
-/// Rule: `scoping.md` §2. Key look-up is exact: case-sensitive, untrimmed, and never falls back from the key with a
-/// source's name to the one without, or back.
+/// Key look-up is exact: case-sensitive, untrimmed, and never falls back from the key with a source's name to the one
+/// without, or back.
+///
+/// Rule: Octopus docs, "Scoping annotations" and "Helm annotations"; Calamari, `source/Calamari/ArgoCD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -138,12 +140,12 @@ impl Serialize for Key<'_> {
 /// These are the annotations that an [`Application`](crate::Application) keeps; all others are dropped while reading.
 #[must_use]
 pub fn is_relevant(key: &str) -> bool {
-    // The cheap test first: this runs for every annotation of a fleet, and most have another length or initial.
-    key.len() >= "octopus".len()
-        && key
-            .as_bytes()
-            .windows("octopus".len())
-            .any(|window| window.eq_ignore_ascii_case(b"octopus"))
+    // This runs for every annotation of a fleet, so only where the word may begin is it compared.
+    const WORD: &[u8] = b"octopus";
+    memchr::memchr2_iter(b'o', b'O', key.as_bytes()).any(|at| {
+        let word = key.as_bytes().get(at..at + WORD.len());
+        word.is_some_and(|word| word.eq_ignore_ascii_case(WORD))
+    })
 }
 
 #[cfg(test)]

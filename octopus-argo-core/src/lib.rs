@@ -33,8 +33,9 @@
 //! It does no I/O, knows no async runtime and no clock: bytes and times come in as arguments. What speaks to Argo CD
 //! and to Octopus is in the sibling crates `octopus-argo-client` and `octopus-argo-server`.
 //!
-//! Where to go next: [`read`] for whole fleets, [`scope`] for explanations, [`annotation`] for the keys, [`health`] for
-//! how healthy all of it is, [`connection`] for keeping a link alive, [`tls`] for when a server is trusted.
+//! Where to go next: [`read`] for whole fleets, [`scope`] for explanations and plans, [`lint`] for checks without a
+//! deployment, [`index`] for fleets of any size, [`annotation`] for the keys, [`health`] for how healthy all of it is,
+//! [`connection`] for keeping a link alive, [`tls`] for when a server is trusted.
 //!
 //! # Features
 //!
@@ -63,6 +64,10 @@ pub mod read;
 
 pub mod scope;
 pub use scope::{Resolution, Scope, ScopeError};
+
+pub mod lint;
+
+pub mod index;
 
 pub mod health;
 

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 /// Beyond ASCII letters must agree exactly: `zürich` and `ZÜRICH` are different slugs. Octopus makes slugs of ASCII
 /// letters, digits and hyphens only, so this concerns only texts that people type into annotations.
 ///
-/// Rule: `scoping.md` §5 of the specification; §15.3 says why nothing beyond ASCII is promised.
+/// Rule: Calamari, `source/Calamari/ArgoCD`, compares with a case-insensitive text type whose source is not public, so
+/// nothing beyond ASCII is promised.
 #[must_use]
 pub fn same_slug(left: &str, right: &str) -> bool {
     left.eq_ignore_ascii_case(right)

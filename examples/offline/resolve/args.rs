@@ -14,6 +14,7 @@ Which Argo CD application sources does an Octopus deployment touch, and why not 
 Usage:
   kubectl get applications -A -o json | resolve --project SLUG --environment SLUG [--tenant SLUG]
   resolve --project SLUG --environment SLUG [OPTIONS] [FILE|FOLDER|-]...
+  resolve --lint [OPTIONS] [FILE|FOLDER|-]...  check the annotations, whatever is deployed
   resolve                                     on a terminal: a demonstration on the sample fleet
 
 Options:
@@ -21,7 +22,9 @@ Options:
   --environment SLUG    the slug of the environment that it is deployed to
   --tenant SLUG         the slug of the tenant that it is deployed for; without it, untenanted
   --explain             also show what nearly matched, and what is wrong or unusual with the annotations
+  --lint                no deployment: say what is wrong or doubtful about the annotations, where, and what mends it
   --output table|json   how to answer; the default is table. The JSON shape is described in docs/resolve-json.md
+  --output sarif        with --lint: a SARIF 2.1.0 log, for code hosts; see docs/lint.md
   --help                this text
 
 Input: JSON or YAML as kubectl and Argo CD print it (single objects, lists, several documents, ApplicationSets), from
@@ -29,7 +32,7 @@ standard input or from files. Of a folder, every .yaml, .yml and .json file is r
 do not mention argoproj.io and cannot be read as an Application are passed over there.
 
 Exit code: 0 at least one source is in scope; 1 none is; 2 the arguments or the input are wrong, and nothing is printed
-on standard output.
+on standard output. With --lint: 0 no warning and no error; 1 some; 2 as above.
 
 The annotations, on the Application:
   argo.octopus.com/project: payments          the project's slug
@@ -49,6 +52,7 @@ The annotations, on the Application:
 pub enum Invocation {
     Help,
     Run(Args),
+    Lint(Output, Vec<PathBuf>),
 }
 
 #[derive(Debug)]
@@ -63,6 +67,8 @@ pub struct Args {
 pub enum Output {
     Table,
     Json,
+    /// With `--lint` only.
+    Sarif,
 }
 
 #[derive(Debug)]
@@ -80,7 +86,7 @@ impl Args {
 
     fn parse(mut parser: lexopt::Parser, terminal: bool) -> Result<Invocation, lexopt::Error> {
         let (mut project, mut environment, mut tenant) = (None, None, None);
-        let (mut explain, mut output, mut paths) = (false, Output::Table, Vec::new());
+        let (mut explain, mut lint, mut output, mut paths) = (false, false, Output::Table, Vec::new());
         let mut any = false;
         while let Some(argument) = parser.next()? {
             any = true;
@@ -90,6 +96,7 @@ impl Args {
                 Long("environment") => environment = Some(parser.value()?.string()?),
                 Long("tenant") => tenant = Some(parser.value()?.string()?),
                 Long("explain") => explain = true,
+                Long("lint") => lint = true,
                 Long("output") | Short('o') => output = parse_output(&parser.value()?)?,
                 Value(path) => paths.push(PathBuf::from(path)),
                 other => return Err(other.unexpected()),
@@ -97,6 +104,21 @@ impl Args {
         }
         if !any {
             return Ok(Invocation::Run(Self::demonstration()));
+        }
+        if lint {
+            if project.is_some() || environment.is_some() || tenant.is_some() || explain {
+                return Err("--lint looks at no deployment: leave --project and the like out".into());
+            }
+            if paths.is_empty() {
+                if terminal {
+                    return Err("no input: name files or folders, or pipe applications in".into());
+                }
+                paths.push(PathBuf::from(STDIN));
+            }
+            return Ok(Invocation::Lint(output, paths));
+        }
+        if output == Output::Sarif {
+            return Err("--output sarif goes with --lint".into());
         }
         let project = project.ok_or("which project? --project SLUG is missing")?;
         let environment = environment.ok_or("which environment? --environment SLUG is missing")?;
@@ -134,7 +156,8 @@ fn parse_output(text: &OsStr) -> Result<Output, lexopt::Error> {
     match text.to_str() {
         Some("table") => Ok(Output::Table),
         Some("json") => Ok(Output::Json),
-        _ => Err(format!("--output is table or json, not {}", text.to_string_lossy()).into()),
+        Some("sarif") => Ok(Output::Sarif),
+        _ => Err(format!("--output is table, json or sarif, not {}", text.to_string_lossy()).into()),
     }
 }
 

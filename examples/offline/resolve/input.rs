@@ -125,7 +125,7 @@ fn read_one(path: &Path, beside: &mut Beside, each: &mut impl FnMut(Object)) -> 
 }
 
 /// An error in one line, with what caused it.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -164,7 +164,7 @@ fn name_of(path: &Path) -> String {
 }
 
 /// Every manifest below `folder`. Hidden folders such as `.git` are left out, and links to folders are not followed.
-fn find_files(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+pub fn find_files(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
@@ -181,7 +181,7 @@ fn find_files(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 }
 
 /// Whether a file that could not be read was meant to be for Argo CD.
-fn mentions_argo_cd(path: &Path) -> bool {
+pub fn mentions_argo_cd(path: &Path) -> bool {
     const NEEDLE: &[u8] = b"argoproj.io";
     let Ok(file) = File::open(path) else { return true };
     let mut input = BufReader::new(file);

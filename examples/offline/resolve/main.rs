@@ -5,6 +5,7 @@
 mod args;
 mod input;
 mod json;
+mod lint;
 mod run;
 mod table;
 mod text;
@@ -14,9 +15,9 @@ use std::process::ExitCode;
 
 use args::{Args, Invocation};
 
-/// At least one source is in scope.
+/// At least one source is in scope; or nothing is wrong, with `--lint`.
 const MATCHED: u8 = 0;
-/// The input was read, and no source is in scope.
+/// The input was read, and no source is in scope; or something is wrong, with `--lint`.
 const NOTHING_MATCHED: u8 = 1;
 /// The arguments or the input are wrong; nothing was printed but the reason.
 const INPUT_ERROR: u8 = 2;
@@ -24,6 +25,18 @@ const INPUT_ERROR: u8 = 2;
 fn main() -> ExitCode {
     let args = match Args::from_command_line() {
         Ok(Invocation::Run(args)) => args,
+        Ok(Invocation::Lint(output, paths)) => {
+            return match lint::run(&paths, output) {
+                Ok(verdict) => print(
+                    &verdict.output,
+                    if verdict.clean { MATCHED } else { NOTHING_MATCHED },
+                ),
+                Err(errors) => {
+                    complain(&errors);
+                    ExitCode::from(INPUT_ERROR)
+                }
+            };
+        }
         Ok(Invocation::Help) => return print(args::HELP.as_bytes(), MATCHED),
         Err(error) => {
             complain(&[format!("{error}"), "Try `--help`.".to_owned()]);

@@ -69,7 +69,8 @@ pub fn run(args: &Args) -> Result<Answer, Vec<String>> {
     };
     let mut report: Box<dyn Report> = match args.output {
         Output::Table => Box::new(TableReport::new(&args.scope, args.explain, demonstration)),
-        Output::Json => Box::new(JsonReport::new(&args.scope, args.explain)),
+        // Refused with the arguments: SARIF knows of issues, not of answers.
+        Output::Json | Output::Sarif => Box::new(JsonReport::new(&args.scope, args.explain)),
     };
     let mut summary = Summary::default();
     let scope: &Scope = &args.scope;

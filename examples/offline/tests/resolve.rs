@@ -274,3 +274,48 @@ fn help_teaches_the_annotations() {
         assert!(text.contains(key), "{key}");
     }
 }
+
+const SPELT: &[u8] = br#"{"kind":"Application","metadata":{"name":"web","annotations":{
+ "argo.octopus.com/project":"shop","argo.octopus.com/environment":"test"}},
+ "spec":{"source":{"repoURL":"https://git.example.test/web.git"}}}"#;
+
+#[test]
+fn lint_is_a_check_for_continuous_integration() {
+    let misspelt = String::from_utf8_lossy(SPELT).replace("/environment", "/enviroment");
+    let code = |arguments: &[&str], input: &[u8]| run(arguments, input).status.code().unwrap();
+    assert_eq!(code(&["--lint"], SPELT), 0);
+    assert_eq!(code(&["--lint"], misspelt.as_bytes()), 1);
+    assert_eq!(code(&["--lint"], b"{"), 2);
+    assert_eq!(code(&["--lint", "--project", "p"], SPELT), 2);
+    assert_eq!(
+        code(
+            &["--output", "sarif", "--project", "p", "--environment", "e"],
+            SPELT
+        ),
+        2
+    );
+    let table = String::from_utf8(run(&["--lint"], misspelt.as_bytes()).stdout).unwrap();
+    assert!(
+        table.starts_with("standard-input:2:36: warning[misspelt-key] web: "),
+        "{table}"
+    );
+}
+
+#[test]
+fn lint_speaks_sarif() {
+    let output = run(&["--lint", "--output", "sarif", &fleet()], b"");
+    assert_eq!(output.status.code(), Some(1));
+    let log: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    let results = run["results"].as_array().unwrap();
+    assert!(!results.is_empty());
+    for result in results {
+        let rule = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[rule]["id"], result["ruleId"]);
+        assert!(["note", "warning", "error"].contains(&result["level"].as_str().unwrap()));
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["region"]["startLine"].as_u64().unwrap() > 1, "{result}");
+    }
+}

@@ -46,12 +46,12 @@ impl Annotations {
             dot,
             source.unwrap_or_default(),
         ];
-        self.find(|key| key.bytes().cmp(parts.iter().flat_map(|part| part.bytes())))
+        self.find(|key| compare(key.as_bytes(), parts))
     }
 
     /// As [`Annotations::raw`], trimmed; a blank text counts as none.
     ///
-    /// Rule: `scoping.md` §5.
+    /// Rule: Octopus docs, "Scoping annotations"; Calamari, `source/Calamari/ArgoCD`.
     #[must_use]
     pub fn value(&self, purpose: Purpose, source: Option<&str>) -> Option<&str> {
         self.raw(purpose, source)
@@ -82,6 +82,25 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Annotations {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
         let relevant = pairs.into_iter().filter(|(key, _)| annotation::is_relevant(key));
         Self::from_pairs(relevant.map(|(key, value)| (key.into(), value.into())).collect())
+    }
+}
+
+/// How `key` orders against the text that `parts` make together. A slice at a time: planning takes twice as long with bytes.
+fn compare(mut key: &[u8], parts: [&str; 5]) -> Ordering {
+    for part in parts {
+        let Some((start, rest)) = key.split_at_checked(part.len()) else {
+            // The key ends within the part: equal so far is less in the end.
+            return key.cmp(part.as_bytes());
+        };
+        match start.cmp(part.as_bytes()) {
+            Ordering::Equal => key = rest,
+            other => return other,
+        }
+    }
+    if key.is_empty() {
+        Ordering::Equal
+    } else {
+        Ordering::Greater
     }
 }
 

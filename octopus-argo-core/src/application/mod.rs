@@ -78,7 +78,7 @@ impl Application {
     /// Unless Argo CD reports exactly one type per source, no source has a known type: pairing some of them would be
     /// a guess. An empty type means [`SourceType::Directory`].
     ///
-    /// Rule: `scoping.md` §4.
+    /// Rule: Calamari, `source/Calamari/ArgoCD/Domain/Converters/ApplicationStatusConverter.cs`.
     #[must_use]
     pub fn source_type(&self, index: usize) -> Option<&SourceType> {
         let types = self.source_types();

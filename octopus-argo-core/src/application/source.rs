@@ -9,7 +9,7 @@ use crate::open_enum::open_enum;
 
 /// A source's effective name: trimmed, never blank, compared exactly.
 ///
-/// Rule: `scoping.md` §3.
+/// Rule: Calamari, `source/Calamari/ArgoCD/Domain`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct SourceName(Box<str>);
 
@@ -52,7 +52,7 @@ impl SourceType {
     /// The type for a text of `status.sourceType(s)`, ignoring case. Empty means [`SourceType::Directory`]: Argo CD
     /// reports sources without a path in that way.
     ///
-    /// Rule: `scoping.md` §4.
+    /// Rule: Calamari, `source/Calamari/ArgoCD/Domain/Converters/ApplicationStatusConverter.cs`.
     #[must_use]
     pub fn from_status(text: &str) -> Self {
         if text.is_empty() {
@@ -121,7 +121,7 @@ pub struct Helm {
 /// A filled `sources` wins and `source` is ignored; an empty list counts as absent. A source's index in this list is
 /// its identity.
 ///
-/// Rule: `scoping.md` §3.
+/// Rule: Argo CD, `HasMultipleSources` of the application type: the length of the list decides.
 ///
 /// ```
 /// use octopus_argo_core::{Source, Sources};
@@ -137,6 +137,7 @@ pub struct Helm {
 pub struct Sources {
     list: Box<[Source]>,
     shadows_single: bool,
+    in_list: bool,
 }
 
 impl Sources {
@@ -147,12 +148,20 @@ impl Sources {
             return Self {
                 list: source.into_iter().collect(),
                 shadows_single: false,
+                in_list: false,
             };
         }
         Self {
             list: sources.into(),
             shadows_single: source.is_some(),
+            in_list: true,
         }
+    }
+
+    /// Whether they stand in `spec.sources`, and not in `spec.source`.
+    #[must_use]
+    pub fn in_list(&self) -> bool {
+        self.in_list
     }
 
     /// Whether there is more than one source. A `sources` list with one entry is a single-source application.

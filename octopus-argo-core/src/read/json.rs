@@ -1,6 +1,6 @@
 //! JSON: from memory in one pass, and from a stream object by object.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
 
 use serde_json::error::Category;
 
@@ -91,7 +91,7 @@ fn count_lines(bytes: &[u8]) -> usize {
 /// It only finds where values end, by counting brackets outside strings; that the pieces are JSON is checked when they
 /// are read. A list's remainder, its "shell", is kept with the entries left out, and read like any object at the end.
 struct Splitter<R> {
-    input: R,
+    input: Window<R>,
     limit: usize,
     /// The piece at hand.
     piece: Vec<u8>,
@@ -105,7 +105,7 @@ struct Splitter<R> {
 impl<R: BufRead> Splitter<R> {
     fn new(input: R, limits: &Limits) -> Self {
         Self {
-            input,
+            input: Window::new(input),
             limit: limits.object_bytes,
             piece: Vec::new(),
             document: 0,
@@ -229,16 +229,49 @@ impl<R: BufRead> Splitter<R> {
             return Ok(());
         }
         for index in 0.. {
-            self.value()?;
-            let mut json = serde_json::Deserializer::from_slice(&self.piece);
-            root::read_element(&mut json, Cx::at_element(name, index), each)
-                .and_then(|()| json.end().map_err(Stopped::Format))
-                .map_err(|stopped| error(stopped, self.document, self.piece_line))?;
+            self.entry(name, index, each)?;
             if !self.take_either(b',', b']')? {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Takes a list's entry and hands it over, read where it stands in the window. Where the window ends before it,
+    /// it is read again with more: finding its end first would go over every byte twice.
+    fn entry(
+        &mut self,
+        name: Option<&'static str>,
+        index: usize,
+        each: &mut dyn FnMut(Object),
+    ) -> Result<(), ReadError> {
+        self.peek_significant()?;
+        loop {
+            let seen = self.input.seen();
+            let whole = seen.len() > self.limit;
+            let part = seen.get(..self.limit).unwrap_or(seen);
+            let mut json = serde_json::Deserializer::from_slice(part);
+            let read = root::read_element(&mut json, Cx::at_element(name, index), each);
+            match read {
+                Err(Stopped::Format(broken)) if broken.is_eof() => {
+                    if whole {
+                        return Err(self.fail(Problem::TooLarge { limit: self.limit }));
+                    }
+                    match self.input.extend(2 * seen.len().max(ROOM / 2)) {
+                        Ok(true) => {}
+                        Ok(false) => return Err(error(Stopped::Format(broken), self.document, self.line)),
+                        Err(failure) => return Err(self.fail(failure.into())),
+                    }
+                }
+                Err(stopped) => return Err(error(stopped, self.document, self.line)),
+                Ok(()) => {
+                    let taken = json.into_iter::<serde::de::IgnoredAny>().byte_offset();
+                    self.line += count_lines(part.get(..taken).unwrap_or_default());
+                    self.input.consume(taken);
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// Takes an object and hands it over, or its `items` if it has them.
@@ -285,6 +318,71 @@ impl<R: BufRead> Splitter<R> {
         }
         shell.extend_from_slice(&self.piece);
         Ok(())
+    }
+}
+
+/// A reader that can be asked for more before what it has shown is taken.
+struct Window<R> {
+    input: R,
+    bytes: Vec<u8>,
+    /// Bytes that have been taken.
+    start: usize,
+}
+
+/// Room to begin with: an entry at the end of the window is read twice, so it holds many.
+const ROOM: usize = 256 << 10;
+
+impl<R: BufRead> Window<R> {
+    fn new(input: R) -> Self {
+        Self {
+            input,
+            bytes: Vec::new(),
+            start: 0,
+        }
+    }
+
+    fn seen(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// Reads until `wanted` bytes are seen; false at the end of the input.
+    fn extend(&mut self, wanted: usize) -> io::Result<bool> {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        let before = self.bytes.len();
+        self.bytes.reserve(wanted.saturating_sub(before));
+        while self.bytes.len() < wanted {
+            let chunk = match self.input.fill_buf() {
+                Ok(chunk) => chunk,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let taken = chunk.len().min(wanted - self.bytes.len());
+            if taken == 0 {
+                break;
+            }
+            self.bytes
+                .extend_from_slice(chunk.get(..taken).unwrap_or_default());
+            self.input.consume(taken);
+        }
+        Ok(self.bytes.len() > before)
+    }
+
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.start == self.bytes.len() {
+            // What is there is enough: whoever watches a stream sees an object when it comes, not when a buffer is full.
+            self.bytes.clear();
+            self.start = 0;
+            let chunk = self.input.fill_buf()?;
+            let taken = chunk.len();
+            self.bytes.extend_from_slice(chunk);
+            self.input.consume(taken);
+        }
+        Ok(self.seen())
+    }
+
+    fn consume(&mut self, taken: usize) {
+        self.start += taken;
     }
 }
 
@@ -392,7 +490,7 @@ mod tests {
     struct Dribble<'a>(&'a [u8], usize);
 
     impl Read for Dribble<'_> {
-        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             let size = self.1.min(into.len()).min(self.0.len());
             let (now, later) = self.0.split_at(size);
             into[..size].copy_from_slice(now);

@@ -12,6 +12,8 @@ use crate::application::Application;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Severity {
+    /// Worth knowing.
+    Note,
     /// Something has no effect, or not the one that was meant.
     Warning,
     /// The whole application is left alone.
@@ -21,6 +23,7 @@ pub enum Severity {
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Note => "note",
             Self::Warning => "warning",
             Self::Error => "error",
         })
@@ -49,6 +52,18 @@ pub enum Finding<'a> {
     },
     /// The application has a source hydrator: Argo CD ignores its `source` and `sources`.
     HydratedApplication,
+    /// Image-tags step: Argo CD does not report one type for each source, so none is known.
+    SourceTypeCountMismatch {
+        /// How many sources there are.
+        sources: usize,
+        /// How many types Argo CD reports.
+        source_types: usize,
+    },
+    /// Manifests step: several sources are in scope, and all of them will be given the same files.
+    MultipleSourcesSameContent {
+        /// Their names, in order.
+        names: Vec<&'a str>,
+    },
 }
 
 impl Finding<'_> {
@@ -59,6 +74,8 @@ impl Finding<'_> {
             Self::DuplicateSourceName { .. } => "duplicate-source-name",
             Self::UnqualifiedAnnotations { .. } => "unqualified-annotations",
             Self::HydratedApplication => "hydrated-application",
+            Self::SourceTypeCountMismatch { .. } => "source-type-count-mismatch",
+            Self::MultipleSourcesSameContent { .. } => "multiple-sources-same-content",
         }
     }
 
@@ -66,8 +83,10 @@ impl Finding<'_> {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::DuplicateSourceName { .. } => Severity::Error,
-            Self::UnqualifiedAnnotations { .. } | Self::HydratedApplication => Severity::Warning,
+            Self::DuplicateSourceName { .. } | Self::SourceTypeCountMismatch { .. } => Severity::Error,
+            Self::UnqualifiedAnnotations { .. }
+            | Self::HydratedApplication
+            | Self::MultipleSourcesSameContent { .. } => Severity::Warning,
         }
     }
 }
@@ -90,6 +109,27 @@ impl fmt::Display for Finding<'_> {
             }
             Self::HydratedApplication => {
                 f.write_str("`spec.sourceHydrator` is set, so Argo CD ignores `source` and `sources`")
+            }
+            Self::SourceTypeCountMismatch {
+                sources,
+                source_types,
+            } => {
+                write!(
+                    f,
+                    "Argo CD reports {source_types} source types for {sources} sources: refresh the application and \
+                     check its conditions"
+                )
+            }
+            Self::MultipleSourcesSameContent { names } => {
+                write!(
+                    f,
+                    "{} sources are in scope and will all be given the same files: ",
+                    names.len()
+                )?;
+                for (index, name) in names.iter().enumerate() {
+                    write!(f, "{}`{name}`", if index == 0 { "" } else { ", " })?;
+                }
+                Ok(())
             }
         }
     }

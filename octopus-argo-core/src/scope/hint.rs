@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::near::{self, Meant};
 use super::resolve::has_expression;
-use super::{Resolution, SourceMatch};
+use super::{Resolution, SourceMatch, values};
 use crate::annotation::{Key, PREFIX, Purpose};
 use crate::application::{Application, Source, SourceType};
 
@@ -280,7 +280,27 @@ pub(super) fn all<'a>(resolution: &Resolution<'a>) -> Vec<Hint<'a>> {
     about_keys(application, &mut hints);
     about_values(application, resolution.is_template(), &mut hints);
     about_names(application, &mut hints);
-    about_refs(resolution, &mut hints);
+    let in_scope = |index: usize| resolution.sources().get(index).is_some_and(SourceMatch::in_scope);
+    about_refs(application, in_scope, &mut hints);
+    hints.truncate(MOST);
+    hints
+}
+
+/// Every hint that does not depend on a deployment. A source that declares a project and an environment counts as in
+/// scope, because some deployment touches it.
+pub(super) fn without_scope(application: &Application, template: bool) -> Vec<Hint<'_>> {
+    let mut hints = Vec::new();
+    if application.sources.shadows_single() {
+        hints.push(Hint::BothSourceFields);
+    }
+    about_keys(application, &mut hints);
+    about_values(application, template, &mut hints);
+    about_names(application, &mut hints);
+    let in_scope = |index: usize| {
+        let declared = application.declared(index);
+        declared.project.is_some() && declared.environment.is_some()
+    };
+    about_refs(application, in_scope, &mut hints);
     hints.truncate(MOST);
     hints
 }
@@ -288,9 +308,10 @@ pub(super) fn all<'a>(resolution: &Resolution<'a>) -> Vec<Hint<'a>> {
 fn about_keys<'a>(application: &'a Application, hints: &mut Vec<Hint<'a>>) {
     let sources = &application.sources;
     let names: HashSet<&str> = sources.iter().filter_map(Source::name).collect();
-    let folded: HashMap<String, &str> = names
+    let folded: HashMap<String, &str> = sources
         .iter()
-        .map(|name| (name.to_ascii_lowercase(), *name))
+        .filter_map(Source::name)
+        .map(|name| (name.to_ascii_lowercase(), name))
         .collect();
     let ref_names: HashSet<&str> = sources
         .iter()
@@ -396,61 +417,61 @@ fn fits_in_key(name: &str) -> bool {
 }
 
 /// Pairs of a Helm source and the ref source it takes values files from, of which one half is missing.
-fn about_refs<'a>(resolution: &Resolution<'a>, hints: &mut Vec<Hint<'a>>) {
-    let application = resolution.application();
-    let mut users: HashMap<&str, Vec<&SourceMatch<'a>>> = HashMap::new();
-    for helm in resolution
-        .sources()
-        .iter()
-        .filter(|source| source.source_type() == Some(&SourceType::Helm))
-    {
-        for reference in references(helm.source()) {
-            let users = users.entry(reference).or_default();
-            if users.last().is_none_or(|last| last.index() != helm.index()) {
-                users.push(helm);
-            }
-        }
+fn about_refs<'a>(application: &'a Application, in_scope: impl Fn(usize) -> bool, hints: &mut Vec<Hint<'a>>) {
+    /// The Helm sources that use ref sources of one name. Only those with something to say are kept, so that going
+    /// through them ends at [`MOST`] and not at the square of the sources.
+    #[derive(Default)]
+    struct Users<'a> {
+        without_paths: Vec<(usize, Option<&'a str>)>,
+        in_scope: Vec<usize>,
+        last: Option<usize>,
     }
-    for ref_source in resolution.sources() {
-        let users = ref_source
-            .source()
-            .reference
-            .as_deref()
-            .and_then(|reference| users.get(reference));
-        for helm_source in users.into_iter().flatten() {
-            if hints.len() >= MOST {
-                return;
-            }
-            let name = helm_source.source().name();
-            let multi_unnamed = application.sources.is_multi() && name.is_none();
-            let has_paths = !multi_unnamed
-                && application
-                    .annotations
-                    .raw(Purpose::ImageReplacePaths, name)
-                    .is_some();
-            if ref_source.in_scope() && !has_paths {
-                hints.push(Hint::HelmSourceLacksImagePaths {
-                    ref_source: ref_source.index(),
-                    helm_source: helm_source.index(),
-                    name,
-                });
-            }
-            if helm_source.in_scope() && !ref_source.in_scope() {
-                hints.push(Hint::RefSourceOutOfScope {
-                    helm_source: helm_source.index(),
-                    ref_source: ref_source.index(),
-                    name: ref_source.source().name(),
-                });
-            }
-        }
-    }
-}
 
-/// The names of the ref sources that a Helm source takes values files from: `$name/…`, slash included.
-fn references(helm: &Source) -> impl Iterator<Item = &str> {
-    helm.value_files()
-        .iter()
-        .filter_map(|file| Some(file.strip_prefix('$')?.split_once('/')?.0))
+    let mut users: HashMap<&str, Users<'a>> = HashMap::new();
+    for (index, helm) in application.sources.iter().enumerate() {
+        if application.source_type(index) != Some(&SourceType::Helm) {
+            continue;
+        }
+        let has_paths = values::annotation(application, helm).is_some();
+        for (reference, _) in values::references(helm) {
+            let users = users.entry(reference).or_default();
+            if users.last.replace(index) == Some(index) {
+                continue;
+            }
+            if !has_paths {
+                users.without_paths.push((index, helm.name()));
+            }
+            if in_scope(index) {
+                users.in_scope.push(index);
+            }
+        }
+    }
+    for (ref_source, source) in application.sources.iter().enumerate() {
+        if hints.len() >= MOST {
+            return;
+        }
+        let reference = source.reference.as_deref();
+        let Some(users) = reference.and_then(|reference| users.get(reference)) else {
+            continue;
+        };
+        if in_scope(ref_source) {
+            let lacking = users.without_paths.iter().take(MOST);
+            hints.extend(
+                lacking.map(|&(helm_source, name)| Hint::HelmSourceLacksImagePaths {
+                    ref_source,
+                    helm_source,
+                    name,
+                }),
+            );
+        } else {
+            let in_scope = users.in_scope.iter().take(MOST);
+            hints.extend(in_scope.map(|&helm_source| Hint::RefSourceOutOfScope {
+                helm_source,
+                ref_source,
+                name: source.name(),
+            }));
+        }
+    }
 }
 
 #[cfg(test)]

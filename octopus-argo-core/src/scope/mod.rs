@@ -2,7 +2,8 @@
 //!
 //! [`Application::resolve`] compares what the annotations declare for each source with a [`Scope`] and gives every
 //! reason at once; the [`Resolution`] then tells what is wrong with the application as a whole
-//! ([`Finding`]s) and what its author probably meant ([`Hint`]s).
+//! ([`Finding`]s) and what its author probably meant ([`Hint`]s). [`Application::plan`] goes on to what a [`Step`] does
+//! to each source in scope.
 //!
 //! ```
 //! use octopus_argo_core::{Application, Scope};
@@ -26,20 +27,38 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod action;
+mod address;
+mod annotate;
+mod concern;
 mod finding;
 mod hint;
 mod near;
+mod plan;
 mod reason;
+mod registry;
 mod resolve;
+mod revision;
+mod step;
+mod values;
 
 use std::fmt;
 
 use serde::Serialize;
 
+pub use action::{Action, Obstacle, OutputFolder};
+pub use address::{AddressError, Credential, clone_address};
+pub use annotate::{ScopeAnnotations, annotations_for};
+pub use concern::{Concern, is_git};
 pub use finding::{Finding, Severity};
 pub use hint::Hint;
+pub use plan::{Plan, Update};
 pub use reason::Reason;
+pub use registry::{Cluster, DEFAULT_REGISTRY, REGISTRY_ANNOTATION};
 pub use resolve::{Declared, Resolution, SourceMatch};
+pub use revision::Revision;
+pub use step::{HelmPaths, Step};
+pub use values::{HelmValues, IMPLICIT_VALUES_FILES, ImagePaths, RefValues};
 
 use crate::slug::{EnvironmentSlug, ProjectSlug, SlugError, SpaceId, TenantSlug};
 
@@ -152,4 +171,20 @@ pub enum ScopeError {
     /// The environment's slug is blank.
     #[error("a deployment needs an environment slug")]
     Environment,
+}
+
+/// The findings and hints of an application that do not depend on a deployment.
+pub(crate) fn lint_parts(
+    application: &crate::Application,
+    template: bool,
+) -> (Vec<Finding<'_>>, Vec<Hint<'_>>) {
+    (
+        finding::of_application(application),
+        hint::without_scope(application, template),
+    )
+}
+
+/// What concerns a source whatever a step does to it.
+pub(crate) fn concerns_of(source: &crate::Source) -> impl Iterator<Item = Concern<'_>> {
+    concern::of_source(source)
 }

@@ -86,7 +86,7 @@ impl<'a> Declared<'a> {
 
 /// Where the resolved sources come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     Application,
     Template,
 }
@@ -144,6 +144,10 @@ impl<'a> Resolution<'a> {
     #[must_use]
     pub fn is_template(&self) -> bool {
         self.origin == Origin::Template
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Every source, in order.
@@ -290,9 +294,9 @@ fn differences<'a>(
     reasons
 }
 
-impl Serialize for Resolution<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Resolution", 8)?;
+impl Resolution<'_> {
+    /// The fields that a plan has, too.
+    pub(super) fn serialize_head<O: SerializeStruct>(&self, object: &mut O) -> Result<(), O::Error> {
         object.serialize_field("namespace", &self.name.namespace())?;
         object.serialize_field("name", self.name.name())?;
         let kind = if self.is_template() {
@@ -303,7 +307,14 @@ impl Serialize for Resolution<'_> {
         object.serialize_field("kind", kind)?;
         object.serialize_field("sourceCount", &self.sources.len())?;
         object.serialize_field("matchedCount", &self.matched().count())?;
-        object.serialize_field("sources", &self.sources)?;
+        object.serialize_field("sources", &self.sources)
+    }
+}
+
+impl Serialize for Resolution<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Resolution", 8)?;
+        self.serialize_head(&mut object)?;
         object.serialize_field("findings", &self.findings())?;
         object.serialize_field("hints", &self.hints())?;
         object.end()

@@ -10,6 +10,7 @@ mod loader;
 
 mod health;
 mod resource;
+mod scoping;
 mod sync;
 // Label filters are regular expressions.
 #[cfg(feature = "regex")]

@@ -1,0 +1,146 @@
+//! The annotations that put a source into a scope: the counterpart of the "generate annotations" form.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use super::Scope;
+use crate::annotation::Purpose;
+use crate::application::{Application, Source};
+
+/// The annotations that put one source of an application into a scope.
+///
+/// ```
+/// use octopus_argo_core::scope::annotations_for;
+/// use octopus_argo_core::{Scope, SourceName};
+///
+/// let scope = Scope::new("shop".parse()?, "staging".parse()?);
+/// let web = SourceName::new("web");
+/// let annotations = annotations_for(&scope, web.as_ref().map(SourceName::as_str));
+/// assert_eq!(annotations.to_yaml(), "argo.octopus.com/project.web: shop\nargo.octopus.com/environment.web: staging\n");
+/// # Ok::<(), octopus_argo_core::SlugError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeAnnotations {
+    /// Key and value; `None` for a key that must not be there.
+    pairs: Vec<(String, Option<String>)>,
+}
+
+/// The annotations that put the source called `source`, or the only unnamed one, into `scope`.
+#[must_use]
+pub fn annotations_for(scope: &Scope, source: Option<&str>) -> ScopeAnnotations {
+    let pair =
+        |purpose: Purpose, value: Option<&str>| (purpose.key(source).to_string(), value.map(str::to_owned));
+    ScopeAnnotations {
+        pairs: vec![
+            pair(Purpose::Project, Some(scope.project().as_str())),
+            pair(Purpose::Environment, Some(scope.environment().as_str())),
+            pair(Purpose::Tenant, scope.tenant().map(AsRef::as_ref)),
+        ],
+    }
+}
+
+impl Application {
+    /// The annotations that put the source at `index` into `scope`; `None` where there is no such source, or where it
+    /// is one of several and has no name to carry them.
+    #[must_use]
+    pub fn annotations_for(&self, scope: &Scope, index: usize) -> Option<ScopeAnnotations> {
+        let name = self.sources.get(index).map(Source::name)?;
+        (name.is_some() || !self.sources.is_multi()).then(|| annotations_for(scope, name))
+    }
+}
+
+impl ScopeAnnotations {
+    /// The keys and values to set.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs
+            .iter()
+            .filter_map(|(key, value)| Some((key.as_str(), value.as_deref()?)))
+    }
+
+    /// Lines to paste below `metadata.annotations`, without indentation.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let mut yaml = String::new();
+        for (key, value) in self.iter() {
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(yaml, "{}: {}", scalar(key), scalar(value));
+        }
+        yaml
+    }
+
+    /// A JSON merge patch for the application (RFC 7386), as `kubectl patch --type merge` takes it. Without a tenant it
+    /// removes the annotation for one, because the source would not be in scope with it.
+    #[must_use]
+    pub fn to_merge_patch(&self) -> Value {
+        let annotations: Map<String, Value> = self
+            .pairs
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone().map_or(Value::Null, Value::String)))
+            .collect();
+        serde_json::json!({"metadata": {"annotations": annotations}})
+    }
+}
+
+/// A text as YAML, in quotes unless it is certainly text without them: `true` and `1.0` are not.
+fn scalar(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/');
+    let starts_as_word = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    let word = WORDS.iter().any(|word| word.eq_ignore_ascii_case(text));
+    if starts_as_word && !word && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    // A JSON string is a YAML string.
+    Value::from(text).to_string()
+}
+
+/// Texts that some YAML reader takes for something else.
+const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_generated_matches() {
+        for (spec, index) in [
+            (r#""source":{"repoURL":"u"}"#, 0),
+            (
+                r#""sources":[{"repoURL":"u","name":"a"},{"repoURL":"u","name":"b c"}]"#,
+                1,
+            ),
+        ] {
+            for tenant in [None, Some("true")] {
+                let scope = Scope::from_texts("1.0", "ütest", tenant).unwrap();
+                let json = format!(r#"{{"spec":{{{spec}}}}}"#);
+                let mut application = Application::from_json(json.as_bytes()).unwrap();
+                let annotations = application.annotations_for(&scope, index).unwrap();
+                application.annotations = annotations.iter().collect();
+                let resolution = application.resolve(&scope);
+                assert!(resolution.sources()[index].in_scope(), "{json}");
+                #[cfg(feature = "yaml")]
+                {
+                    let lines = annotations
+                        .to_yaml()
+                        .replace("argo.", "    argo.")
+                        .replace("\"    argo.", "    \"argo.");
+                    let yaml = format!("metadata:\n  annotations:\n{lines}spec: {{{spec}}}\n");
+                    let read = Application::from_yaml(&yaml).unwrap();
+                    assert_eq!(read.annotations, application.annotations, "{yaml}");
+                }
+                let patch = annotations.to_merge_patch();
+                assert_eq!(patch["metadata"]["annotations"].as_object().unwrap().len(), 3);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unnamed_source_of_several_cannot_be_annotated() {
+        let json = br#"{"spec":{"sources":[{"repoURL":"u"},{"repoURL":"u","name":"b"}]}}"#;
+        let application = Application::from_json(json).unwrap();
+        let scope = Scope::from_texts("p", "e", None).unwrap();
+        assert_eq!(application.annotations_for(&scope, 0), None);
+        assert_eq!(application.annotations_for(&scope, 2), None);
+        assert!(application.annotations_for(&scope, 1).is_some());
+    }
+}
