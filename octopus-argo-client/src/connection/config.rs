@@ -42,7 +42,7 @@ impl Config {
     /// How long TLS, and after it HTTP/2, may take each if nothing else is said: 10 s.
     pub const HANDSHAKE_TIMEOUT: Duration = Endpoint::HANDSHAKE_TIMEOUT;
 
-    /// A connection over TLS, dialled with [`TcpDial`].
+    /// A connection over TLS, dialled with [`TcpDial`](crate::dial::TcpDial).
     ///
     /// # Errors
     /// [`TlsConfigError`] if `tls` could accept no server at all.
