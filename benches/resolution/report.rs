@@ -203,10 +203,11 @@ fn scanning((scope, found, hit): &(Scope, usize, f64), applications: usize, figu
     put(figures, "resolve_1m_vs_scan", scanned / hit);
 }
 
-/// Inserts a fleet, publishing every thousand applications to a reader that holds the last snapshot.
+/// Inserts a fleet, publishing every ten thousand applications, what a large instance sends when it connects, to a
+/// reader that holds the last snapshot.
 #[allow(clippy::cast_precision_loss, reason = "counts of a benchmark")]
 fn building(applications: usize, figures: &mut Figures) -> ScopeIndex {
-    const BATCH: usize = 1000;
+    const BATCH: usize = 10_000;
     let mut index = fleet::empty_index();
     let reader = index.reader();
     let mut held = reader.snapshot();

@@ -63,10 +63,11 @@ impl Version {
 
     fn application(&self, slot: u32) -> Option<ApplicationRef<'_>> {
         let record = self.record(slot);
-        let instance = &self.registered(record.instance())?.instance;
+        let Registered { instance, space } = self.registered(record.instance())?;
         Some(ApplicationRef {
             version: self,
             instance,
+            space: *space,
             record,
         })
     }
@@ -231,11 +232,7 @@ impl<'s> Iterator for Declaring<'s> {
     fn next(&mut self) -> Option<SourceRef<'s>> {
         loop {
             let source = SourceRef::of(self.version, self.values.next()?)?;
-            let space = self
-                .version
-                .registered(source.application.record.instance())?
-                .space;
-            let found = (space, source.slugs);
+            let found = (source.application.space, source.slugs);
             // Two scopes may have one hash.
             if self.verified == Some(found) || self.is_same(found) {
                 self.verified = Some(found);
@@ -277,6 +274,7 @@ impl<'s> Iterator for Sources<'s> {
 pub struct ApplicationRef<'s> {
     version: &'s Version,
     instance: &'s Instance,
+    space: u32,
     record: Record<'s>,
 }
 

@@ -1,6 +1,6 @@
 //! JSON: from memory in one pass, and from a stream object by object.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use serde_json::error::Category;
 
@@ -350,21 +350,13 @@ impl<R: BufRead> Window<R> {
         self.bytes.drain(..self.start);
         self.start = 0;
         let before = self.bytes.len();
-        self.bytes.reserve(wanted.saturating_sub(before));
-        while self.bytes.len() < wanted {
-            let chunk = match self.input.fill_buf() {
-                Ok(chunk) => chunk,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            let taken = chunk.len().min(wanted - self.bytes.len());
-            if taken == 0 {
-                break;
-            }
-            self.bytes
-                .extend_from_slice(chunk.get(..taken).unwrap_or_default());
-            self.input.consume(taken);
-        }
+        let missing = wanted.saturating_sub(before);
+        self.bytes.reserve(missing);
+        // Past the buffer beneath, where that is empty, so that what is read is copied once.
+        self.input
+            .by_ref()
+            .take(missing as u64)
+            .read_to_end(&mut self.bytes)?;
         Ok(self.bytes.len() > before)
     }
 
@@ -480,7 +472,7 @@ fn is_bracket_or_quote(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufReader, Read};
+    use std::io::BufReader;
 
     use proptest::prelude::*;
 
