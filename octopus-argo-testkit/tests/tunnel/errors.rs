@@ -64,6 +64,17 @@ async fn an_unknown_gateway_is_refused_like_a_wrong_token() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_stopped_by_itself_stays_stopped_when_shut_down() {
+    let octopus = Octopus::start().await;
+    let wrong = credentials(GATEWAY, &GatewayToken::generate().unwrap());
+    let (gateway, _events) = start_with(octopus.config(&wrong), Router::default());
+    soon(gateway.stopped()).await;
+    soon(gateway.shutdown(GRACE)).await;
+    assert_eq!(gateway.state(), GatewayState::Stopped);
+    assert!(matches!(gateway.stopped().await, Stopped::Connect(_)));
+}
+
+#[tokio::test]
 async fn a_wrong_thumbprint_stops_the_gateway_and_shows_both() {
     let octopus = Octopus::start().await;
     octopus.register();
