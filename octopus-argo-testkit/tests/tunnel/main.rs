@@ -8,5 +8,6 @@
 )]
 
 mod errors;
+mod secrets;
 #[expect(dead_code, reason = "the other subjects follow")]
 mod support;

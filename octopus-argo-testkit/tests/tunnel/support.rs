@@ -48,6 +48,10 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
 pub(crate) struct Events<T>(broadcast::Receiver<T>);
 
 impl<T: Clone + Debug> Events<T> {
+    pub(crate) fn new(events: broadcast::Receiver<T>) -> Self {
+        Self(events)
+    }
+
     /// The first of the following events that `pick` makes something of. Those before it are gone.
     pub(crate) async fn until<R>(&mut self, pick: impl Fn(&T) -> Option<R>) -> R {
         let mut others = Vec::new();
