@@ -7,7 +7,9 @@
     reason = "a test; the configured exceptions miss the helpers outside #[test]"
 )]
 
+mod echo;
 mod errors;
+mod handle;
 mod secrets;
 #[expect(dead_code, reason = "the other subjects follow")]
 mod support;
