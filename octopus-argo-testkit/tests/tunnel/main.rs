@@ -9,7 +9,9 @@
 
 mod echo;
 mod errors;
+mod fencing;
 mod handle;
+mod policy;
 mod secrets;
 #[expect(dead_code, reason = "the other subjects follow")]
 mod support;
