@@ -8,6 +8,7 @@
 )]
 
 mod echo;
+mod ending;
 mod errors;
 mod fencing;
 mod handle;
