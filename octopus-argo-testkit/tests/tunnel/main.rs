@@ -12,7 +12,7 @@ mod ending;
 mod errors;
 mod fencing;
 mod handle;
+mod inventory;
 mod policy;
 mod secrets;
-#[expect(dead_code, reason = "the other subjects follow")]
 mod support;
