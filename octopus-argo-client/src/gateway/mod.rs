@@ -196,7 +196,14 @@ impl Gateway {
     /// # Cancel safety
     /// Safe: a dropped shutdown goes on without anybody waiting for it.
     pub async fn shutdown(&self, grace: Duration) {
-        self.shared.state.send_replace(GatewayState::Draining);
+        // One that stopped by itself stays so.
+        self.shared.state.send_if_modified(|state| {
+            let runs = *state != GatewayState::Stopped;
+            if runs {
+                *state = GatewayState::Draining;
+            }
+            runs
+        });
         let drained = tokio::time::timeout(grace, self.tasks.wait());
         if drained.await.is_err() {
             self.stopping.cancel();

@@ -1,0 +1,18 @@
+//! The whole tunnel on loopback: a server, gateways and a simulated Argo CD, through the public API. One module a
+//! subject; each waits for events, never for time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test; the configured exceptions miss the helpers outside #[test]"
+)]
+
+mod echo;
+mod ending;
+mod errors;
+mod fencing;
+mod handle;
+mod inventory;
+mod policy;
+mod secrets;
+mod support;

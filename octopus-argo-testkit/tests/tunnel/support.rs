@@ -1,0 +1,332 @@
+//! A server, gateways and an Argo CD on loopback, and what waits for them.
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use octopus_argo_client::connection::Config;
+use octopus_argo_client::credentials::Credentials;
+use octopus_argo_client::dial::{BoxStream, Dial, DialError, TcpDial};
+use octopus_argo_client::tls::{Roots, Tls};
+use octopus_argo_client::{ArgoCd, ArgoCdState, Gateway, GatewayEvent, Router};
+use octopus_argo_core::{ApplicationName, ServerAddress, Thumbprint};
+use octopus_argo_server::listen::{Identity, Listen, Serving};
+use octopus_argo_server::{
+    Fleet, GatewayId, GatewayToken, Instance, InstanceView, MemoryStore, Server, ServerEvent,
+};
+use octopus_argo_testkit::argocd::{Access, ArgoCdSim, ArgoCdSimBuilder, Manifest};
+use secrecy::ExposeSecret as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
+
+pub(crate) const ARGO_CD_TOKEN: &str = "e30.e30.argo-cd-token-that-nobody-may-see";
+
+/// The gateway that most tests have.
+pub(crate) const GATEWAY: &str = "0d5f6c1e-9a63-4b07-8f0e-3f9b1f1f2a11";
+
+const FLEET: &str = "
+metadata: {name: web, annotations: {argo.octopus.com/project: shop, argo.octopus.com/environment: staging}}
+spec: {project: shop, source: {repoURL: https://git.example.test/web.git, path: deploy}}
+status: {health: {status: Healthy}, sync: {status: Synced}}
+---
+metadata: {name: api}
+spec: {project: shop, source: {repoURL: https://git.example.test/api.git, path: deploy}}
+";
+
+/// What a test waits for comes within this time, or never. The gateway waits up to 5 s before it tries again.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    let waited = tokio::time::timeout(Duration::from_secs(30), future).await;
+    waited.expect("nothing came in time")
+}
+
+/// The events of one side, as a test waits for them.
+pub(crate) struct Events<T>(broadcast::Receiver<T>);
+
+impl<T: Clone + Debug> Events<T> {
+    pub(crate) fn new(events: broadcast::Receiver<T>) -> Self {
+        Self(events)
+    }
+
+    /// The first of the following events that `pick` makes something of. Those before it are gone.
+    pub(crate) async fn until<R>(&mut self, pick: impl Fn(&T) -> Option<R>) -> R {
+        let mut others = Vec::new();
+        let found = async {
+            loop {
+                let event = self.0.recv().await.expect("more events are to come");
+                if let Some(found) = pick(&event) {
+                    return found;
+                }
+                others.push(format!("{event:?}"));
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(30), found).await;
+        found.unwrap_or_else(|_| panic!("only other events came: {others:#?}"))
+    }
+
+    /// Those that are there already.
+    pub(crate) fn so_far(&mut self) -> Vec<T> {
+        std::iter::from_fn(|| self.0.try_recv().ok()).collect()
+    }
+}
+
+/// A server with TLS on loopback.
+pub(crate) struct Octopus {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) server: Server,
+    pub(crate) serving: Serving,
+    pub(crate) thumbprint: Thumbprint,
+}
+
+impl Octopus {
+    pub(crate) async fn start() -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let server = Server::new(store.clone());
+        let identity = identity();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let serving = Listen::tls(&identity)
+            .unwrap()
+            .serve(listener, server.tunnel())
+            .unwrap();
+        Self {
+            store,
+            server,
+            serving,
+            thumbprint: identity.thumbprint(),
+        }
+    }
+
+    /// Registers [`GATEWAY`] in the default space, and says how it connects.
+    pub(crate) fn register(&self) -> Config {
+        self.config(&self.credential(GATEWAY, "ArgoCDGateways-1"))
+    }
+
+    /// Gives a gateway a credential and a record.
+    pub(crate) fn credential(&self, gateway: &str, instance: &str) -> Credentials {
+        let token = GatewayToken::generate().unwrap();
+        self.store.set_credential(&gateway.parse().unwrap(), &token);
+        let record = Instance::new(instance.parse().unwrap(), instance, gateway.parse().unwrap());
+        self.store.put(record);
+        credentials(gateway, &token)
+    }
+
+    pub(crate) fn config(&self, credentials: &Credentials) -> Config {
+        self.config_at(self.serving.local_addr(), credentials)
+    }
+
+    /// The same by way of another address.
+    pub(crate) fn config_at(&self, address: SocketAddr, credentials: &Credentials) -> Config {
+        let address = address.to_string().parse().unwrap();
+        Config::new(address, &Tls::pinned(self.thumbprint), credentials.clone()).unwrap()
+    }
+
+    pub(crate) fn events(&self) -> Events<ServerEvent> {
+        Events(self.server.events())
+    }
+
+    /// The handle of [`GATEWAY`].
+    pub(crate) fn gateway(&self) -> octopus_argo_server::Gateway {
+        self.server.gateway(&id())
+    }
+
+    /// What is known of the only instance.
+    pub(crate) async fn view(&self) -> InstanceView {
+        let fleet = self.server.fleet().await.unwrap();
+        assert_eq!(fleet.instances().len(), 1);
+        fleet.instances()[0].clone()
+    }
+
+    /// Waits until what the server knows is as wanted.
+    pub(crate) async fn until(&self, events: &mut Events<ServerEvent>, wanted: impl Fn(&Fleet) -> bool) {
+        while !wanted(&self.server.fleet().await.unwrap()) {
+            let known = |event: &ServerEvent| {
+                let changed = matches!(
+                    event,
+                    ServerEvent::InventoryChanged { .. } | ServerEvent::InventoryComplete { .. }
+                );
+                changed.then_some(())
+            };
+            events.until(known).await;
+        }
+    }
+}
+
+pub(crate) fn id() -> GatewayId {
+    GATEWAY.parse().unwrap()
+}
+
+pub(crate) fn credentials(gateway: &str, token: &GatewayToken) -> Credentials {
+    Credentials::new(
+        gateway.parse().unwrap(),
+        token.secret().expose_secret().parse().unwrap(),
+    )
+}
+
+pub(crate) fn identity() -> Identity {
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let pem = (key.cert.pem(), key.signing_key.serialize_pem());
+    Identity::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap()
+}
+
+/// An Argo CD with TLS, two applications and the gateway's token.
+pub(crate) fn argo_cd() -> ArgoCdSimBuilder {
+    ArgoCdSim::builder()
+        .token(ARGO_CD_TOKEN, Access::read_and_sync("gateway"))
+        .applications(Manifest::parse_all(FLEET).unwrap())
+        .self_signed_tls()
+}
+
+/// How the gateway reaches it.
+pub(crate) fn beside(sim: &ArgoCdSim) -> ArgoCd {
+    let roots = Roots::empty()
+        .with_pem(sim.certificate_pem().unwrap().as_bytes())
+        .unwrap();
+    let address = format!("localhost:{}", sim.address().port());
+    ArgoCd::new(&address, &Tls::host_name(roots), ARGO_CD_TOKEN.into()).unwrap()
+}
+
+/// Starts a gateway beside an Argo CD.
+pub(crate) fn start(config: Config, argo_cd: ArgoCd) -> (Gateway, Events<GatewayEvent>) {
+    let gateway = Gateway::builder(config).argo_cd(argo_cd).start().unwrap();
+    let events = Events(gateway.events());
+    (gateway, events)
+}
+
+/// Starts a gateway with services of the test's own, and no Argo CD.
+pub(crate) fn start_with(config: Config, services: Router) -> (Gateway, Events<GatewayEvent>) {
+    let gateway = Gateway::builder(config).services(services).start().unwrap();
+    let events = Events(gateway.events());
+    (gateway, events)
+}
+
+pub(crate) fn connected(event: &ServerEvent) -> Option<()> {
+    matches!(event, ServerEvent::Connected { .. }).then_some(())
+}
+
+pub(crate) fn disconnected(event: &ServerEvent) -> Option<()> {
+    matches!(event, ServerEvent::Disconnected { .. }).then_some(())
+}
+
+/// How many applications there are, once all are known.
+pub(crate) fn complete(event: &ServerEvent) -> Option<usize> {
+    match event {
+        ServerEvent::InventoryComplete { applications, .. } => Some(*applications),
+        _ => None,
+    }
+}
+
+pub(crate) fn reachable(event: &GatewayEvent) -> Option<()> {
+    matches!(event, GatewayEvent::ArgoCd(ArgoCdState::Reachable { .. })).then_some(())
+}
+
+pub(crate) fn app(name: &str) -> ApplicationName {
+    ApplicationName::new(Some("argocd"), name)
+}
+
+/// An error and its sources, as a log shows them.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// Goes wherever it is told at the time, whatever the address says.
+#[derive(Clone, Debug)]
+pub(crate) struct Signpost(pub(crate) Arc<Mutex<SocketAddr>>);
+
+impl Signpost {
+    /// Port 1 of loopback refuses: nobody listens on ports for which root is needed and that nothing uses.
+    pub(crate) fn nowhere() -> Self {
+        Self(Arc::new(Mutex::new(([127, 0, 0, 1], 1).into())))
+    }
+
+    pub(crate) fn point(&self, to: SocketAddr) {
+        *self.0.lock().unwrap() = to;
+    }
+}
+
+#[async_trait::async_trait]
+impl Dial for Signpost {
+    async fn dial(&self, _: &ServerAddress) -> Result<BoxStream, DialError> {
+        let to = self.0.lock().unwrap().to_string();
+        TcpDial::new().dial(&to.parse().unwrap()).await
+    }
+}
+
+/// A TCP relay, so that there is a connection to cut. Counts what the gateway sends. Dropping it ends everything.
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    pub(crate) sent: Arc<AtomicUsize>,
+    cut: watch::Sender<bool>,
+    _tasks: JoinSet<()>,
+}
+
+impl Relay {
+    pub(crate) async fn start(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cut, state) = watch::channel(false);
+        let sent = Arc::new(AtomicUsize::new(0));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, to, state, sent.clone()));
+        Self {
+            address,
+            sent,
+            cut,
+            _tasks: tasks,
+        }
+    }
+
+    /// Cuts every connection, and closes new ones until it is mended.
+    pub(crate) fn cut(&self) {
+        self.cut.send_replace(true);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.cut.send_replace(false);
+    }
+}
+
+async fn accept(listener: TcpListener, to: SocketAddr, state: watch::Receiver<bool>, sent: Arc<AtomicUsize>) {
+    let mut connections = JoinSet::new();
+    while let Ok((inbound, _)) = listener.accept().await {
+        if !*state.borrow() {
+            connections.spawn(forward(inbound, to, state.clone(), sent.clone()));
+        }
+    }
+}
+
+async fn forward(
+    inbound: TcpStream,
+    to: SocketAddr,
+    mut state: watch::Receiver<bool>,
+    sent: Arc<AtomicUsize>,
+) {
+    let outbound = TcpStream::connect(to).await.unwrap();
+    inbound.set_nodelay(true).unwrap();
+    outbound.set_nodelay(true).unwrap();
+    let (mut from_gateway, mut to_gateway) = inbound.into_split();
+    let (mut from_server, mut to_server) = outbound.into_split();
+    let up = async {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(length @ 1..) = from_gateway.read(&mut buffer).await {
+            sent.fetch_add(length, Ordering::Relaxed);
+            if to_server.write_all(&buffer[..length]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = up => {}
+        _ = tokio::io::copy(&mut from_server, &mut to_gateway) => {}
+        _ = state.wait_for(|cut| *cut) => {}
+    }
+}
