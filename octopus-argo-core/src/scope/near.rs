@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Resolution;
 use super::resolve::has_expression;
-use crate::annotation::{PREFIX, Purpose};
+use crate::annotation::{Key, PREFIX, Purpose};
 use crate::slug::same_slug;
 
 /// Whether a resolution without a match looks as if someone had meant one: among the annotations for one source there
@@ -17,8 +17,17 @@ pub(super) fn is_near_miss(resolution: &Resolution<'_>) -> bool {
     }
 
     let scope = resolution.scope();
+    // Of a large fleet nearly everything stops here, so this costs no allocation.
+    let annotations = &resolution.application().annotations;
+    let about_project = |(key, value): (&str, &str)| {
+        meant(key).is_some_and(|meant| meant.purpose == Purpose::Project)
+            && resembles(value, scope.project().as_str())
+    };
+    if !annotations.iter().any(about_project) {
+        return false;
+    }
     let mut by_source: BTreeMap<Option<String>, Meaning> = BTreeMap::new();
-    for (key, value) in resolution.application().annotations.iter() {
+    for (key, value) in annotations.iter() {
         let Some(Meant { purpose, source }) = meant(key) else {
             continue;
         };
@@ -42,11 +51,14 @@ pub(super) fn is_near_miss(resolution: &Resolution<'_>) -> bool {
 /// Whether a value was perhaps meant to be the slug: equal, a list with it, its display name, a template, a typo.
 fn resembles(value: &str, slug: &str) -> bool {
     let words = || value.split([',', ';', '|']).map(str::trim);
-    let display_name = || value.split_whitespace().collect::<Vec<_>>().join("-");
-    let typo = || slug.len() >= 5 && mistakes(value.trim(), slug) <= 1;
+    let display_name = || {
+        value.trim().contains(char::is_whitespace)
+            && same_slug(&value.split_whitespace().collect::<Vec<_>>().join("-"), slug)
+    };
+    let typo = || slug.len() >= 5 && is_one_mistake(value.trim(), slug);
     words().any(|word| same_slug(word, slug))
         || value.split_whitespace().any(|word| same_slug(word, slug))
-        || same_slug(&display_name(), slug)
+        || display_name()
         || has_expression(value)
         || typo()
 }
@@ -73,6 +85,12 @@ const PREFIXES: [&str; 9] = [
 
 /// What a key that looks like one of ours was probably meant to be; for a right key, what it is.
 pub(super) fn meant(key: &str) -> Option<Meant<'_>> {
+    if let Some(right) = Key::parse(key) {
+        return Some(Meant {
+            purpose: right.purpose(),
+            source: right.source(),
+        });
+    }
     let trimmed = key.trim();
     PREFIXES.into_iter().find_map(|prefix| {
         let start = trimmed.get(..prefix.len())?;
@@ -95,6 +113,32 @@ fn nearest_purpose(word: &str) -> Option<Purpose> {
         .map(|purpose| (mistakes(word, purpose.as_str()), purpose));
     let (mistakes, purpose) = candidates.min_by_key(|(mistakes, _)| *mistakes)?;
     (mistakes <= 2 && mistakes * 3 <= purpose.as_str().len()).then_some(purpose)
+}
+
+/// Whether at most one letter has to be added, dropped, replaced or swapped with its neighbour, ignoring case.
+fn is_one_mistake(left: &str, right: &str) -> bool {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    if left.len().abs_diff(right.len()) > 1 {
+        return false;
+    }
+    let same = |(l, r): &(&u8, &u8)| l.eq_ignore_ascii_case(r);
+    let shorter = left.len().min(right.len());
+    let start = left.iter().zip(right).take_while(same).count();
+    let end = left
+        .iter()
+        .rev()
+        .zip(right.iter().rev())
+        .take(shorter - start)
+        .take_while(same)
+        .count();
+    match (
+        left.get(start..left.len() - end),
+        right.get(start..right.len() - end),
+    ) {
+        (Some([] | [_]), Some([] | [_])) => true,
+        (Some([a, b]), Some([c, d])) => a.eq_ignore_ascii_case(d) && b.eq_ignore_ascii_case(c),
+        _ => false,
+    }
 }
 
 /// How many letters have to be added, dropped, replaced or swapped with their neighbour, ignoring case. Words far from
@@ -144,6 +188,8 @@ fn under_prefix(key: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -217,6 +263,13 @@ mod tests {
             r#""argo.octopus.com/project.a":"shop","argo.octopus.com/environment.a":"production",
                "argo.octopus.com/project.b":"till","argo.octopus.com/environment.b":"staging""#
         ));
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_answer_is_the_exact_one(left in "[abA]{0,5}", right in "[abA]{0,5}") {
+            prop_assert_eq!(is_one_mistake(&left, &right), mistakes(&left, &right) <= 1);
+        }
     }
 
     #[test]
