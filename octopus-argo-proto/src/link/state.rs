@@ -16,7 +16,7 @@ pub(super) struct State {
     notices: VecDeque<Notice>,
     closed: Option<CloseReason>,
     told_timeout: Option<Instant>,
-    /// Who is to hear of calls that were given up here.
+    /// Who is to hear of calls that were given up or answered here.
     aborted: Vec<Waker>,
     pub(super) sender: Option<Waker>,
     pub(super) timer: Option<Waker>,
@@ -39,6 +39,8 @@ pub(super) struct Slot {
     pub(super) data: VecDeque<Bytes>,
     /// No more data will come.
     pub(super) complete: bool,
+    /// The call of the other side was over before its body was complete.
+    pub(super) cut: bool,
     pub(super) end: Option<CallEnd>,
     /// The call is over: nothing can be sent on it.
     pub(super) over: bool,
@@ -108,6 +110,15 @@ impl State {
         }
     }
 
+    /// A call of the other side was answered. Nothing more is read of it, and who still does is told.
+    pub(super) fn answered(&mut self, call: CallId) {
+        if let Some(slot) = self.slots.get_mut(&call).filter(|slot| !slot.complete) {
+            slot.cut = true;
+            slot.complete = true;
+            self.aborted.extend(slot.reader.take());
+        }
+    }
+
     /// Brings events to those they concern, and collects whom to wake.
     pub(super) fn settle(&mut self, wakers: &mut Vec<Waker>) {
         self.settle_but_for_sender(wakers);
@@ -152,7 +163,7 @@ impl State {
                 }
             }
             Event::Data { call, payload } => {
-                if let Some(slot) = self.slots.get_mut(&call) {
+                if let Some(slot) = self.slots.get_mut(&call).filter(|slot| !slot.complete) {
                     slot.data.push_back(payload);
                     wakers.extend(slot.reader.take());
                 }
@@ -192,6 +203,7 @@ impl State {
 
     fn finish(&mut self, call: CallId, end: Option<CallEnd>, wakers: &mut Vec<Waker>) {
         if let Some(slot) = self.slots.get_mut(&call) {
+            slot.cut |= end.is_none() && !slot.complete;
             slot.complete = true;
             slot.over = true;
             slot.end = end;
