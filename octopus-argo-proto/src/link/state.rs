@@ -176,8 +176,14 @@ impl State {
             }
             Event::Ended { call, end } => self.finish(call, Some(end), wakers),
             Event::Cancelled { call } => {
+                let before = self.incoming.len();
                 self.incoming.retain(|opened| opened.call != call);
-                self.finish(call, None, wakers);
+                if self.incoming.len() < before {
+                    // Nobody has its halves, so nobody would remove it later.
+                    self.slots.remove(&call);
+                } else {
+                    self.finish(call, None, wakers);
+                }
             }
             Event::Writable { call } => {
                 if let Some(slot) = self.slots.get_mut(&call) {
@@ -210,5 +216,32 @@ impl State {
             wakers.extend(slot.reader.take());
             wakers.extend(slot.writer.take());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{Config, InstanceId, Request, SessionId};
+
+    #[test]
+    fn a_call_that_is_cancelled_before_it_is_accepted_leaves_nothing() {
+        let now = Instant::now();
+        let mut gateway = Session::gateway(Config::default(), InstanceId::from_bytes([1; 16]), now);
+        let mut server = Session::server(Config::default(), SessionId::from_bytes([2; 16]), now);
+        server.receive(gateway.next_packet(now).unwrap(), now);
+        let mut state = State::new(gateway);
+        let mut exchange = |server: &mut Session| {
+            while let Some(packet) = server.next_packet(now) {
+                state.session.receive(packet, now);
+            }
+            state.settle(&mut Vec::new());
+            (state.slots.len(), state.incoming.len())
+        };
+        exchange(&mut server);
+        let call = server.open(Request::new("/a.B/C"), now).unwrap();
+        assert_eq!(exchange(&mut server), (1, 1));
+        server.cancel(call);
+        assert_eq!(exchange(&mut server), (0, 0));
     }
 }
