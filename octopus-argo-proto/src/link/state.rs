@@ -34,6 +34,10 @@ pub(super) struct Opened {
 
 /// What has come for a call and has not been fetched.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, which another event tells"
+)]
 pub(super) struct Slot {
     pub(super) head: Option<Vec<Metadata>>,
     pub(super) data: VecDeque<Bytes>,
