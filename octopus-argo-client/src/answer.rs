@@ -29,7 +29,7 @@ pub(crate) async fn answer(call: IncomingCall, router: Router) {
         mut writer,
         ..
     } = call;
-    let mut request = Request::new(Body::new(RequestBody(reader)));
+    let mut request = Request::new(Body::new(RequestBody { reader, over: false }));
     *request.method_mut() = http::Method::POST;
     *request.version_mut() = http::Version::HTTP_2;
     let Ok(uri) = http::Uri::try_from(path) else {
@@ -147,7 +147,10 @@ fn end_of_http(status: http::StatusCode) -> CallEnd {
 }
 
 /// The request's body, as the service reads it.
-struct RequestBody(CallReader);
+struct RequestBody {
+    reader: CallReader,
+    over: bool,
+}
 
 impl http_body::Body for RequestBody {
     type Data = Bytes;
@@ -157,8 +160,19 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        self.0
-            .poll_data(cx)
-            .map(|payload| payload.map(|payload| Ok(Frame::data(payload))))
+        if self.over {
+            return Poll::Ready(None);
+        }
+        if let Some(payload) = std::task::ready!(self.reader.poll_data(cx)) {
+            return Poll::Ready(Some(Ok(Frame::data(payload))));
+        }
+        self.over = true;
+        // Half a request must not look like a whole one. Not CANCELLED: tonic takes that for a good end of a request.
+        let cut = self.reader.is_cut();
+        Poll::Ready(cut.then(|| {
+            Err(Status::aborted(
+                "the call was over before its request was complete",
+            ))
+        }))
     }
 }

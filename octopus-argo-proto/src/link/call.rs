@@ -94,6 +94,13 @@ impl CallReader {
         next
     }
 
+    /// Whether a call of the other side was over before its body was complete: cancelled, cut off or answered. To be
+    /// asked when [`CallReader::poll_data`] has said `None`.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.link.lock().slot(self.call).is_some_and(|slot| slot.cut)
+    }
+
     /// How a call that was opened here ended; `None` before the body is complete, and after it was taken.
     pub fn take_end(&mut self) -> Option<CallEnd> {
         self.link
@@ -238,8 +245,11 @@ impl CallWriter {
     pub fn end(mut self, end: CallEnd) {
         self.finished = true;
         let call = self.call;
-        // As above.
-        let _ = self.link.change(|state, _| state.session.end(call, end));
+        self.link.change(|state, _| {
+            // As above.
+            let _ = state.session.end(call, end);
+            state.answered(call);
+        });
     }
 }
 
@@ -250,6 +260,7 @@ impl Drop for CallWriter {
             if abandoned {
                 let end = CallEnd::new(Code::INTERNAL, "the service that answered the call went away");
                 let _ = state.session.end(call, end);
+                state.answered(call);
             }
             state.half_gone(call);
         });

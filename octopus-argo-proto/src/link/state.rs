@@ -16,7 +16,7 @@ pub(super) struct State {
     notices: VecDeque<Notice>,
     closed: Option<CloseReason>,
     told_timeout: Option<Instant>,
-    /// Who is to hear of calls that were given up here.
+    /// Who is to hear of calls that were given up or answered here.
     aborted: Vec<Waker>,
     pub(super) sender: Option<Waker>,
     pub(super) timer: Option<Waker>,
@@ -34,11 +34,17 @@ pub(super) struct Opened {
 
 /// What has come for a call and has not been fetched.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, which another event tells"
+)]
 pub(super) struct Slot {
     pub(super) head: Option<Vec<Metadata>>,
     pub(super) data: VecDeque<Bytes>,
     /// No more data will come.
     pub(super) complete: bool,
+    /// The call of the other side was over before its body was complete.
+    pub(super) cut: bool,
     pub(super) end: Option<CallEnd>,
     /// The call is over: nothing can be sent on it.
     pub(super) over: bool,
@@ -108,6 +114,15 @@ impl State {
         }
     }
 
+    /// A call of the other side was answered. Nothing more is read of it, and who still does is told.
+    pub(super) fn answered(&mut self, call: CallId) {
+        if let Some(slot) = self.slots.get_mut(&call).filter(|slot| !slot.complete) {
+            slot.cut = true;
+            slot.complete = true;
+            self.aborted.extend(slot.reader.take());
+        }
+    }
+
     /// Brings events to those they concern, and collects whom to wake.
     pub(super) fn settle(&mut self, wakers: &mut Vec<Waker>) {
         self.settle_but_for_sender(wakers);
@@ -152,7 +167,7 @@ impl State {
                 }
             }
             Event::Data { call, payload } => {
-                if let Some(slot) = self.slots.get_mut(&call) {
+                if let Some(slot) = self.slots.get_mut(&call).filter(|slot| !slot.complete) {
                     slot.data.push_back(payload);
                     wakers.extend(slot.reader.take());
                 }
@@ -165,8 +180,14 @@ impl State {
             }
             Event::Ended { call, end } => self.finish(call, Some(end), wakers),
             Event::Cancelled { call } => {
+                let before = self.incoming.len();
                 self.incoming.retain(|opened| opened.call != call);
-                self.finish(call, None, wakers);
+                if self.incoming.len() < before {
+                    // Nobody has its halves, so nobody would remove it later.
+                    self.slots.remove(&call);
+                } else {
+                    self.finish(call, None, wakers);
+                }
             }
             Event::Writable { call } => {
                 if let Some(slot) = self.slots.get_mut(&call) {
@@ -192,11 +213,39 @@ impl State {
 
     fn finish(&mut self, call: CallId, end: Option<CallEnd>, wakers: &mut Vec<Waker>) {
         if let Some(slot) = self.slots.get_mut(&call) {
+            slot.cut |= end.is_none() && !slot.complete;
             slot.complete = true;
             slot.over = true;
             slot.end = end;
             wakers.extend(slot.reader.take());
             wakers.extend(slot.writer.take());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{Config, InstanceId, Request, SessionId};
+
+    #[test]
+    fn a_call_that_is_cancelled_before_it_is_accepted_leaves_nothing() {
+        let now = Instant::now();
+        let mut gateway = Session::gateway(Config::default(), InstanceId::from_bytes([1; 16]), now);
+        let mut server = Session::server(Config::default(), SessionId::from_bytes([2; 16]), now);
+        server.receive(gateway.next_packet(now).unwrap(), now);
+        let mut state = State::new(gateway);
+        let mut exchange = |server: &mut Session| {
+            while let Some(packet) = server.next_packet(now) {
+                state.session.receive(packet, now);
+            }
+            state.settle(&mut Vec::new());
+            (state.slots.len(), state.incoming.len())
+        };
+        exchange(&mut server);
+        let call = server.open(Request::new("/a.B/C"), now).unwrap();
+        assert_eq!(exchange(&mut server), (1, 1));
+        server.cancel(call);
+        assert_eq!(exchange(&mut server), (0, 0));
     }
 }

@@ -101,6 +101,30 @@ impl Tunnel for Echo {
                 }
                 Box::pin(tokio_stream::once(Ok(message(format!("{count} {bytes}")))))
             }
+            "detach" | "detach-and-end" => {
+                let ends = self.ends.clone();
+                let read = async move {
+                    let end = loop {
+                        match messages.message().await {
+                            Ok(Some(_)) => {}
+                            Ok(None) => break "complete",
+                            Err(_) => break "cut",
+                        }
+                    };
+                    let _ = ends.send(end);
+                };
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "what services do; the test's runtime ends it"
+                )]
+                tokio::spawn(read);
+                let first = tokio_stream::once(Ok(message("first")));
+                if order == "detach" {
+                    Box::pin(first.chain(tokio_stream::pending()))
+                } else {
+                    Box::pin(first)
+                }
+            }
             "fail" => return Err(failure(mirrored)),
             "fail-later" => {
                 let answers = [Ok(message("first")), Err(failure(mirrored.clone()))];

@@ -353,3 +353,42 @@ async fn a_tunnel_that_is_lost_ends_its_calls() {
         .unwrap();
     assert_eq!(payload(&answer), b"again");
 }
+
+#[tokio::test]
+async fn a_request_that_is_cut_does_not_look_complete() {
+    let mut fixture = Fixture::start().await;
+    let mut client = fixture.client();
+    let detached = request("detach", vec![message("all"), message("of it")]);
+    let complete = soon(client.open(detached)).await.unwrap();
+    assert_eq!(soon(fixture.ended.recv()).await, Some("complete"), "the control");
+    drop(complete);
+
+    // The caller gives it up.
+    let mut answers = soon(client.open(open_request("detach")))
+        .await
+        .unwrap()
+        .into_inner();
+    soon(answers.message()).await.unwrap().unwrap();
+    drop(answers);
+    assert_eq!(soon(fixture.ended.recv()).await, Some("cut"));
+
+    // The tunnel is lost.
+    let mut answers = soon(client.open(open_request("detach")))
+        .await
+        .unwrap()
+        .into_inner();
+    soon(answers.message()).await.unwrap().unwrap();
+    fixture.relay.cut();
+    assert_eq!(soon(fixture.ended.recv()).await, Some("cut"));
+}
+
+#[tokio::test]
+async fn a_request_is_over_when_the_service_has_ended_its_answer() {
+    let mut fixture = Fixture::start().await;
+    let mut client = fixture.client();
+    let answers = soon(client.open(open_request("detach-and-end"))).await.unwrap();
+    let mut answers = answers.into_inner();
+    soon(answers.message()).await.unwrap().unwrap();
+    assert!(soon(answers.message()).await.unwrap().is_none());
+    assert_eq!(soon(fixture.ended.recv()).await, Some("cut"));
+}

@@ -109,14 +109,13 @@ async fn tokens_are_in_no_log_error_or_debug() {
     log::set_logger(&ThroughLog).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     let log = Everything::default();
-    // Of this thread, on which the whole test runs.
-    let guard = tracing::subscriber::set_default(log.clone());
+    // Of the whole process: with one of this thread only, what another test comes upon first would stay unheard.
+    tracing::subscriber::set_global_default(log.clone()).unwrap();
     let (token, wrong) = (
         GatewayToken::generate().unwrap(),
         GatewayToken::generate().unwrap(),
     );
     the_whole_flow(&log, &token, &wrong).await;
-    drop(guard);
 
     let text = log.0.lock().unwrap().clone() + &LOG.lock().unwrap();
     for known in [
