@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use octopus_argo_proto::v1::WatchRequest;
 use octopus_argo_proto::v1::inventory_client::InventoryClient;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::handle::Gateway;
 use crate::registry::Registry;
@@ -17,16 +17,23 @@ const KNOWN_PER_MESSAGE: usize = 1024;
 /// How long to wait before asking again, when a gateway's inventory fails while its session lives.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// How long to wait before asking a gateway again that has no inventory: it may be configured to have one later.
+const WITHOUT_INVENTORY: Duration = Duration::from_secs(300);
+
 /// Follows the inventory of a gateway for as long as the future is polled.
 pub(crate) async fn follow(gateway: GatewayId, registry: Arc<Registry>) {
     loop {
+        let mut again_after = AGAIN_AFTER;
         match follow_once(&gateway, &registry).await {
             Ok(()) => tracing::debug!(gateway.id = %gateway, "the inventory ended"),
             Err(status) => {
+                if status.code() == Code::Unimplemented {
+                    again_after = WITHOUT_INVENTORY;
+                }
                 tracing::debug!(gateway.id = %gateway, error = &status as &dyn std::error::Error, "inventory lost");
             }
         }
-        tokio::time::sleep(AGAIN_AFTER).await;
+        tokio::time::sleep(again_after).await;
     }
 }
 

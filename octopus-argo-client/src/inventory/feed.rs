@@ -23,6 +23,9 @@ use crate::gateway::{ArgoCdProblem, ArgoCdState, Backoff, Shared};
 /// application that one may no longer see.
 const RELIST: Duration = Duration::from_secs(300);
 
+/// How often the token is looked after. A watch that stands outlives its token, so nothing else would tell.
+const PROBE: Duration = Duration::from_secs(30);
+
 /// How long one unary call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -66,15 +69,8 @@ async fn follow(
 ) -> Result<(), Status> {
     let mut versions = VersionServiceClient::new(argo_cd.authorized());
     let version = versions.version(timed(())).await?.into_inner().version;
-    // Answers even for a bad token, and says so: the cheapest way to tell a bad token from an empty fleet.
     let mut sessions = SessionServiceClient::new(argo_cd.authorized());
-    let user = sessions
-        .get_user_info(timed(GetUserInfoRequest {}))
-        .await?
-        .into_inner();
-    if !user.logged_in {
-        return Err(Status::unauthenticated("it is not, or no longer, valid"));
-    }
+    check_token(&mut sessions).await?;
     let mut applications =
         ApplicationServiceClient::new(argo_cd.authorized()).max_decoding_message_size(LARGEST_MESSAGE);
     // The watch first, so that nothing that changes while the list is made goes unseen.
@@ -91,7 +87,9 @@ async fn follow(
     });
     shared.argo_cd(ArgoCdState::Reachable { version });
     backoff.reset();
-    let mut relist = tokio::time::interval_at(tokio::time::Instant::now() + RELIST, RELIST);
+    let now = tokio::time::Instant::now();
+    let mut relist = tokio::time::interval_at(now + RELIST, RELIST);
+    let mut probe = tokio::time::interval_at(now + PROBE, PROBE);
     loop {
         tokio::select! {
             event = events.message() => match event? {
@@ -99,8 +97,22 @@ async fn follow(
                 None => return Ok(()),
             },
             _ = relist.tick() => list(&mut applications, table).await?,
+            _ = probe.tick() => check_token(&mut sessions).await?,
         }
     }
+}
+
+/// Fails unless Argo CD accepts the token. This call answers even for a bad one, and says so: the cheapest way to tell a
+/// bad token from an empty fleet.
+async fn check_token(sessions: &mut SessionServiceClient<Authorized>) -> Result<(), Status> {
+    let user = sessions
+        .get_user_info(timed(GetUserInfoRequest {}))
+        .await?
+        .into_inner();
+    if user.logged_in {
+        return Ok(());
+    }
+    Err(Status::unauthenticated("it is not, or no longer, valid"))
 }
 
 /// Lists everything, and forgets what is not listed.
