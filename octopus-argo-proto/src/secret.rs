@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::v1::{Resume, Welcome};
+use crate::v1::{Metadata, Resume, Welcome};
 
 /// A resume token, which says no more of itself than whether it is there.
 struct Hidden<'a>(&'a [u8]);
@@ -41,6 +41,13 @@ impl fmt::Debug for Resume {
     }
 }
 
+impl fmt::Debug for Metadata {
+    /// The key, and how long the value is: any header may carry a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} bytes", self.key, self.value.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,11 +60,16 @@ mod tests {
             ..Welcome::default()
         };
         let resume = Resume {
-            resume_token: token,
+            resume_token: token.clone(),
             ..Resume::default()
         };
         for text in [format!("{welcome:?}"), format!("{resume:?}")] {
             assert!(!text.contains("SECRET") && text.contains("hidden"), "{text}");
         }
+        let metadata = Metadata {
+            key: "authorization".to_owned(),
+            value: token,
+        };
+        assert_eq!(format!("{metadata:?}"), "authorization: 12 bytes");
     }
 }

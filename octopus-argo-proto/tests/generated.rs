@@ -144,7 +144,11 @@ fn generate_group(group: &Group, include: &Path, out: &Path) -> BTreeSet<String>
         // Payloads pass through uncopied.
         .bytes(".")
         // They carry a secret; src/secret.rs says what they show.
-        .skip_debug([".octopus.argo.v1.Welcome", ".octopus.argo.v1.Resume"])
+        .skip_debug([
+            ".octopus.argo.v1.Welcome",
+            ".octopus.argo.v1.Resume",
+            ".octopus.argo.v1.Metadata",
+        ])
         .client_mod_attribute(".", "#[cfg(feature = \"tonic\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"tonic\")]")
         .compile_fds(descriptors)

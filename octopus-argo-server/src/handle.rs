@@ -89,7 +89,10 @@ impl Gateway {
         let mut upload = Box::pin(upload(body, writer));
         let done = std::future::poll_fn(|cx| Poll::Ready(upload.as_mut().poll(cx).is_ready())).await;
         if !done {
-            self.registry.tasks.spawn(upload);
+            let stopping = self.registry.stopping.clone();
+            self.registry
+                .tasks
+                .spawn(stopping.run_until_cancelled_owned(upload));
         }
     }
 }

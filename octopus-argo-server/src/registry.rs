@@ -18,6 +18,8 @@ const EVENTS: usize = 1024;
 
 pub(crate) struct Registry {
     entries: Mutex<HashMap<GatewayId, Entry>>,
+    /// How often each gateway has been revoked, so that one that was let in before cannot be attached after.
+    revocations: Mutex<HashMap<GatewayId, u64>>,
     events: broadcast::Sender<ServerEvent>,
     /// Every task that the server started.
     pub(crate) tasks: TaskTracker,
@@ -46,6 +48,7 @@ impl Registry {
     pub(crate) fn new(stopping: CancellationToken) -> Self {
         Self {
             entries: Mutex::default(),
+            revocations: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
             tasks: TaskTracker::new(),
             stopping,
@@ -128,6 +131,9 @@ impl Registry {
                 .session
                 .replace(live)
         };
+        if self.tasks.is_closed() {
+            self.retire_all(GoodbyeReason::Shutdown);
+        }
         if let Some(before) = before {
             if before.process == peer.instance {
                 before.retire.send_replace(Some(GoodbyeReason::Rotation));
@@ -160,8 +166,22 @@ impl Registry {
         was_live
     }
 
+    /// How often a gateway has been revoked. To be asked before its credential is checked.
+    pub(crate) fn revocations(&self, gateway: &GatewayId) -> u64 {
+        let revocations = self.revocations.lock().unwrap_or_else(PoisonError::into_inner);
+        revocations.get(gateway).copied().unwrap_or_default()
+    }
+
+    /// Ends what a gateway has, and what is about to be attached.
+    pub(crate) fn revoke(&self, gateway: &GatewayId) {
+        let mut revocations = self.revocations.lock().unwrap_or_else(PoisonError::into_inner);
+        *revocations.entry(gateway.clone()).or_default() += 1;
+        drop(revocations);
+        self.end(gateway, GoodbyeReason::Revoked, "the credential was revoked");
+    }
+
     /// Ends the live session of a gateway.
-    pub(crate) fn end(&self, gateway: &GatewayId, reason: GoodbyeReason, message: &str) {
+    fn end(&self, gateway: &GatewayId, reason: GoodbyeReason, message: &str) {
         let link = self
             .entries()
             .get(gateway)

@@ -61,6 +61,10 @@ struct Held {
     application: Arc<Application>,
 }
 
+/// The most applications that are kept of one gateway: ten times the largest Argo CD that is known to work. A gateway
+/// that sends more must not fill the server's memory.
+const MOST_APPLICATIONS: usize = 200_000;
+
 /// What a batch of changes did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Effect {
@@ -93,6 +97,10 @@ impl Replica {
                         continue;
                     };
                     let Some(uid) = application.uid else { continue };
+                    let room = state.applications.len() < MOST_APPLICATIONS;
+                    if !room && !state.applications.contains_key(&uid) {
+                        continue;
+                    }
                     state.applications.insert(
                         uid,
                         Held {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use octopus_argo_proto::session::{Config, GoodbyeReason};
+use octopus_argo_proto::session::{Config, GoodbyeReason, MAX_PACKET};
 use octopus_argo_proto::v1::tunnel_server::TunnelServer;
 use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -65,11 +65,8 @@ impl Server {
     /// The service that gateways connect to, to be mounted on a router. Needs a Tokio runtime where it is called.
     #[must_use]
     pub fn tunnel(&self) -> TunnelServer<TunnelService> {
-        TunnelServer::new(TunnelService::new(
-            self.registry.clone(),
-            self.store.clone(),
-            self.config.clone(),
-        ))
+        let service = TunnelService::new(self.registry.clone(), self.store.clone(), self.config.clone());
+        TunnelServer::new(service).max_decoding_message_size(MAX_PACKET)
     }
 
     /// A gateway, to be called like any gRPC server. It need not be connected, nor even be known, now.
@@ -116,26 +113,22 @@ impl Server {
 
     /// Ends the session of a gateway whose credential was taken away, and tells it so.
     pub fn revoke(&self, id: &GatewayId) {
-        self.registry
-            .end(id, GoodbyeReason::Revoked, "the credential was revoked");
+        self.registry.revoke(id);
     }
 
     /// Ends in good order: gateways are told to come back later, open calls may go on for `grace`, and every task that
     /// the server started has ended when this returns.
     ///
     /// # Cancel safety
-    /// Safe: a dropped shutdown goes on without anybody waiting for it.
+    /// Not safe: once begun it lets nobody in, and a dropped one leaves calls that have no end running until the last
+    /// clone of the server is dropped.
     pub async fn shutdown(&self, grace: Duration) {
-        // Nobody new is let in from here on.
+        // Nobody new is let in from here on, and who is in the handshake is sent away when it is complete.
         self.registry.tasks.close();
         self.registry.retire_all(GoodbyeReason::Shutdown);
-        if tokio::time::timeout(grace, self.registry.tasks.wait())
-            .await
-            .is_err()
-        {
-            self.registry.stopping.cancel();
-            self.registry.tasks.wait().await;
-        }
+        let _ = tokio::time::timeout(grace, self.registry.tasks.wait()).await;
+        self.registry.stopping.cancel();
+        self.registry.tasks.wait().await;
     }
 }
 

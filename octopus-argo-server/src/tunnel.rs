@@ -38,14 +38,15 @@ impl TunnelService {
     }
 
     /// Who is calling. All refusals look alike to the caller: which part was wrong is nobody's business.
-    async fn authenticate(&self, metadata: &MetadataMap) -> Result<GatewayId, Status> {
+    async fn authenticate(&self, metadata: &MetadataMap) -> Result<(GatewayId, u64), Status> {
         let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
         let gateway = text("client-id").and_then(|id| id.parse::<GatewayId>().ok());
         let token = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
         if let (Some(gateway), Some(token)) = (&gateway, token) {
             let token = SecretString::from(token);
+            let revocations = self.registry.revocations(gateway);
             match self.store.is_credential(gateway, &token).await {
-                Ok(true) => return Ok(gateway.clone()),
+                Ok(true) => return Ok((gateway.clone(), revocations)),
                 Ok(false) => {}
                 Err(error) => {
                     tracing::warn!(
@@ -67,7 +68,7 @@ impl tunnel_server::Tunnel for TunnelService {
     type OpenStream = PacketStream;
 
     async fn open(&self, request: Request<Streaming<Packet>>) -> Result<Response<PacketStream>, Status> {
-        let gateway = self.authenticate(request.metadata()).await?;
+        let (gateway, revocations) = self.authenticate(request.metadata()).await?;
         if self.registry.tasks.is_closed() || self.registry.stopping.is_cancelled() {
             return Err(Status::unavailable("the server is shutting down"));
         }
@@ -82,6 +83,7 @@ impl tunnel_server::Tunnel for TunnelService {
             session: SessionId::from_bytes(id),
             link,
             registry: self.registry.clone(),
+            revocations,
         };
         let span = tracing::info_span!("session", gateway.id = %gateway, session.id = %attachment.session);
         self.registry
@@ -103,6 +105,8 @@ struct Attachment {
     session: SessionId,
     link: Link,
     registry: Arc<Registry>,
+    /// How often the gateway had been revoked when its credential was checked.
+    revocations: u64,
 }
 
 impl Attachment {
@@ -122,6 +126,10 @@ impl Attachment {
                 notice = self.link.notice() => match notice {
                     Notice::Established(peer) => {
                         tracing::info!(peer.software = %peer.software, peer.version = %peer.version, "connected");
+                        if self.registry.revocations(&self.gateway) != self.revocations {
+                            self.link.leave(GoodbyeReason::Revoked, "the credential was revoked");
+                            continue;
+                        }
                         self.registry.attach(&self.gateway, &self.link, &peer, retire.clone());
                         let follow = follow(self.gateway.clone(), self.registry.clone());
                         let task = self.registry.tasks.spawn(follow.in_current_span());

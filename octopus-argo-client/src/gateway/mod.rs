@@ -191,10 +191,11 @@ impl Gateway {
         }
     }
 
-    /// Ends in good order: the server is told, calls may go on for `grace`, and every task has ended when this returns.
+    /// Ends in good order: the server is told, calls may go on for `grace`, and the gateway has stopped when this returns.
+    /// When the grace runs out, calls end and the server sees the connection go.
     ///
     /// # Cancel safety
-    /// Safe: a dropped shutdown goes on without anybody waiting for it.
+    /// Not safe: once begun, a dropped shutdown leaves calls that have no end running until the last clone is dropped.
     pub async fn shutdown(&self, grace: Duration) {
         // One that stopped by itself stays so.
         self.shared.state.send_if_modified(|state| {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use octopus_argo_proto::link::{Link, Notice};
-use octopus_argo_proto::session::{CloseReason, Config as SessionConfig, GoodbyeReason, InstanceId, Session};
+use octopus_argo_proto::session::{
+    CloseReason, Config as SessionConfig, GoodbyeReason, InstanceId, MAX_PACKET, Session,
+};
 use octopus_argo_proto::v1::Packet;
 use octopus_argo_proto::v1::tunnel_client::TunnelClient;
 use tokio::sync::watch;
@@ -24,6 +26,9 @@ use crate::router::Router;
 /// How long a gateway stays away after another process came with its credential: whichever of two is wrong, they must
 /// not throw each other out all day.
 const AFTER_SUPERSEDED: Duration = Duration::from_secs(60);
+
+/// How long a tunnel has to have been open for the next attempt to come soon again.
+const LASTED: Duration = Duration::from_secs(10);
 
 pub(super) struct Run {
     pub(super) connection: Config,
@@ -127,7 +132,16 @@ impl Run {
         let now = Instant::now().into_std();
         let session = Session::gateway(self.session.clone(), self.instance, now);
         let link = Link::new(session, || Instant::now().into_std());
-        let opened = TunnelClient::new(connection).open(link.packets()).await;
+        let mut tunnel = TunnelClient::new(connection).max_decoding_message_size(MAX_PACKET);
+        let mut state = self.shared.state.subscribe();
+        let opened = tokio::select! {
+            opened = tokio::time::timeout(SessionConfig::HANDSHAKE_TIMEOUT, tunnel.open(link.packets())) => opened,
+            () = draining(&mut state) => {
+                return Outcome::Closed(CloseReason::Ended(GoodbyeReason::Shutdown));
+            }
+        };
+        let opened =
+            opened.unwrap_or_else(|_| Err(Status::deadline_exceeded("the server did not answer in time")));
         let inbound = match opened {
             Ok(response) => response.into_inner(),
             Err(status) => return Outcome::Failed(not_opened(status)),
@@ -144,6 +158,7 @@ impl Run {
         let mut timeout = link.next_timeout();
         let mut state = self.shared.state.subscribe();
         let mut refused = None;
+        let mut established: Option<Instant> = None;
         let mut told_to_drain = false;
         loop {
             let timer = async {
@@ -157,7 +172,7 @@ impl Run {
                 notice = link.notice() => match notice {
                     Notice::Established(peer) => {
                         tracing::info!(peer.software = %peer.software, peer.version = %peer.version, "connected");
-                        self.backoff.reset();
+                        established = Some(Instant::now());
                         self.shared.state.send_if_modified(|state| {
                             let connecting = *state == GatewayState::Connecting;
                             if connecting { *state = GatewayState::Connected; }
@@ -172,9 +187,15 @@ impl Run {
                             if connected { *state = GatewayState::Connecting; }
                             connected
                         });
-                        // The goodbye still has to go out.
+                        // The goodbye still has to go out: until the server has closed its side.
                         if matches!(reason, CloseReason::Ended(_)) {
-                            let _ = tokio::time::timeout(Duration::from_secs(1), inbound.message()).await;
+                            let rest = async { while let Ok(Some(_)) = inbound.message().await {} };
+                            let _ = tokio::time::timeout(Duration::from_secs(1), rest).await;
+                        }
+                        calls.shutdown().await;
+                        // A connection that is cut as soon as it stands is no success.
+                        if established.is_some_and(|since| since.elapsed() >= LASTED) {
+                            self.backoff.reset();
                         }
                         return match refused {
                             Some(error) => Outcome::Failed(error),

@@ -12,7 +12,7 @@ use octopus_argo_proto::argocd::session::session_service_client::SessionServiceC
 use octopus_argo_proto::argocd::v1alpha1;
 use octopus_argo_proto::argocd::version::version_service_client::VersionServiceClient;
 use octopus_argo_proto::v1;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Response, Status, Streaming};
 
 use super::table::Table;
 use crate::argocd::{ArgoCd, Authorized};
@@ -25,6 +25,9 @@ const RELIST: Duration = Duration::from_secs(300);
 
 /// How often the token is looked after. A watch that stands outlives its token, so nothing else would tell.
 const PROBE: Duration = Duration::from_secs(30);
+
+/// How long a watch has to have lasted for the next attempt to come soon again.
+const LASTED: Duration = Duration::from_secs(10);
 
 /// How long one unary call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -68,17 +71,29 @@ async fn follow(
     backoff: &mut Backoff,
 ) -> Result<(), Status> {
     let mut versions = VersionServiceClient::new(argo_cd.authorized());
-    let version = versions.version(timed(())).await?.into_inner().version;
+    let version = limited(versions.version(())).await?.version;
     let mut sessions = SessionServiceClient::new(argo_cd.authorized());
     check_token(&mut sessions).await?;
     let mut applications =
         ApplicationServiceClient::new(argo_cd.authorized()).max_decoding_message_size(LARGEST_MESSAGE);
-    // The watch first, so that nothing that changes while the list is made goes unseen.
-    let mut events = applications
-        .watch(Request::new(ApplicationQuery::default()))
-        .await?
-        .into_inner();
-    list(&mut applications, table).await?;
+    // The watch is begun before the list is made, so that little can change unseen in between. Its answer is not waited
+    // for: Argo CD sends not even headers before the first event, and with nothing to see there is none.
+    let mut watch = applications.clone();
+    let opening =
+        async move { Ok::<_, Status>(watch.watch(ApplicationQuery::default()).await?.into_inner()) };
+    tokio::pin!(opening);
+    let mut events = None;
+    {
+        let listing = list(&mut applications, table);
+        tokio::pin!(listing);
+        loop {
+            tokio::select! {
+                biased;
+                opened = &mut opening, if events.is_none() => events = Some(opened?),
+                listed = &mut listing => break listed?,
+            }
+        }
+    }
     table.argo_cd(v1::ArgoCdState {
         reachable: true,
         problem: String::new(),
@@ -86,29 +101,52 @@ async fn follow(
         kind: v1::ArgoCdProblem::Unspecified.into(),
     });
     shared.argo_cd(ArgoCdState::Reachable { version });
-    backoff.reset();
-    let now = tokio::time::Instant::now();
-    let mut relist = tokio::time::interval_at(now + RELIST, RELIST);
-    let mut probe = tokio::time::interval_at(now + PROBE, PROBE);
+    let began = tokio::time::Instant::now();
+    let mut relist = tokio::time::interval_at(began + RELIST, RELIST);
+    let mut probe = tokio::time::interval_at(began + PROBE, PROBE);
     loop {
+        // One or the other: the watch's answer, or its next event.
+        let next = async {
+            match &mut events {
+                Some(events) => events
+                    .message()
+                    .await
+                    .map(|event| Next::Event(event.map(Box::new))),
+                None => opening
+                    .as_mut()
+                    .await
+                    .map(|opened| Next::Opened(Box::new(opened))),
+            }
+        };
         tokio::select! {
-            event = events.message() => match event? {
-                Some(event) => take(event, table),
-                None => return Ok(()),
+            next = next => match next? {
+                Next::Opened(opened) => events = Some(*opened),
+                Next::Event(Some(event)) => take(*event, table),
+                Next::Event(None) => break,
             },
             _ = relist.tick() => list(&mut applications, table).await?,
             _ = probe.tick() => check_token(&mut sessions).await?,
         }
+        // Only a watch that lasts is a success: something in between may end every one at once.
+        if began.elapsed() >= LASTED {
+            backoff.reset();
+        }
     }
+    Ok(())
+}
+
+/// What a watch brings next.
+enum Next {
+    /// Its answer has begun.
+    Opened(Box<Streaming<v1alpha1::ApplicationWatchEvent>>),
+    /// An event, or its end.
+    Event(Option<Box<v1alpha1::ApplicationWatchEvent>>),
 }
 
 /// Fails unless Argo CD accepts the token. This call answers even for a bad one, and says so: the cheapest way to tell a
 /// bad token from an empty fleet.
 async fn check_token(sessions: &mut SessionServiceClient<Authorized>) -> Result<(), Status> {
-    let user = sessions
-        .get_user_info(timed(GetUserInfoRequest {}))
-        .await?
-        .into_inner();
+    let user = limited(sessions.get_user_info(GetUserInfoRequest {})).await?;
     if user.logged_in {
         return Ok(());
     }
@@ -117,10 +155,7 @@ async fn check_token(sessions: &mut SessionServiceClient<Authorized>) -> Result<
 
 /// Lists everything, and forgets what is not listed.
 async fn list(client: &mut Client, table: &Table) -> Result<(), Status> {
-    let listed = client
-        .list(timed(ApplicationQuery::default()))
-        .await?
-        .into_inner();
+    let listed = limited(client.list(ApplicationQuery::default())).await?;
     let mut all: HashSet<Uid> = HashSet::with_capacity(listed.items.len());
     for item in listed.items {
         if let Some((application, version)) = read(item) {
@@ -178,10 +213,13 @@ fn describe(status: &Status) -> String {
     text
 }
 
-fn timed<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(CALL_TIMEOUT);
-    request
+/// The answer of a call, within its time. The header for that would leave it to Argo CD.
+async fn limited<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Status> {
+    let late = || Err(Status::unavailable("no answer in time"));
+    let answer = tokio::time::timeout(CALL_TIMEOUT, call)
+        .await
+        .unwrap_or_else(|_| late())?;
+    Ok(answer.into_inner())
 }
 
 /// What an error of Argo CD means for the gateway.

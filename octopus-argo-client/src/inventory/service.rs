@@ -8,24 +8,32 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use octopus_argo_proto::inventory::uid_from_wire;
 use octopus_argo_proto::v1::{self, change, inventory_server};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::ReusableBoxFuture;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::table::{Listener, News, Table};
 
-/// How many records one answer holds at most: about 64 KiB of them.
+/// How many records one answer holds at most.
 const BATCH: usize = 64;
 
 /// The most records that a server may say it knows. A fleet of that size would not fit its memory.
-const MOST_KNOWN: usize = 1_000_000;
+const MOST_KNOWN: usize = 200_000;
+
+/// How many calls of the inventory there may be at once. A server needs one, and a second while it comes back.
+const MOST_CALLS: usize = 4;
 
 pub(crate) struct InventoryService {
     table: Arc<Table>,
+    calls: Arc<Semaphore>,
 }
 
 impl InventoryService {
     pub(crate) fn new(table: Arc<Table>) -> Self {
-        Self { table }
+        Self {
+            table,
+            calls: Arc::new(Semaphore::new(MOST_CALLS)),
+        }
     }
 }
 
@@ -37,6 +45,11 @@ impl inventory_server::Inventory for InventoryService {
         &self,
         request: Request<Streaming<v1::WatchRequest>>,
     ) -> Result<Response<Changes>, Status> {
+        let Ok(permit) = self.calls.clone().try_acquire_owned() else {
+            return Err(Status::resource_exhausted(
+                "the inventory is being watched often enough",
+            ));
+        };
         let mut known = HashMap::new();
         let mut messages = request.into_inner();
         while let Some(message) = messages.message().await? {
@@ -54,6 +67,7 @@ impl inventory_server::Inventory for InventoryService {
         Ok(Response::new(Changes::new(
             self.table.clone(),
             Listener::knowing(known),
+            permit,
         )))
     }
 }
@@ -62,13 +76,15 @@ impl inventory_server::Inventory for InventoryService {
 pub(crate) struct Changes {
     next: ReusableBoxFuture<'static, (News, Listener)>,
     table: Arc<Table>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Changes {
-    fn new(table: Arc<Table>, listener: Listener) -> Self {
+    fn new(table: Arc<Table>, listener: Listener, permit: OwnedSemaphorePermit) -> Self {
         Self {
             next: ReusableBoxFuture::new(next(table.clone(), listener)),
             table,
+            _permit: permit,
         }
     }
 }

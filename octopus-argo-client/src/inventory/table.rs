@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use octopus_argo_core::{Application, Uid};
+use octopus_argo_proto::prost::Message as _;
 use octopus_argo_proto::v1::{ApplicationRecord, ArgoCdState};
 use tokio::sync::watch;
 
@@ -35,6 +36,9 @@ struct Entry {
     generation: u64,
     version: u64,
 }
+
+/// News end behind the record that brings them over this size, in bytes. A reader has to hold what it is sent at once.
+const MOST_BYTES: usize = 256 << 10;
 
 /// What one listener has been told.
 #[derive(Debug, Default)]
@@ -151,8 +155,9 @@ impl Table {
             news.argo_cd = Some(state.argo_cd.clone());
         }
         let mut caught_up = true;
+        let mut bytes = 0;
         for (&generation, uid) in state.by_generation.range(since + 1..) {
-            if news.records.len() == most {
+            if news.records.len() == most || bytes > MOST_BYTES {
                 caught_up = false;
                 break;
             }
@@ -161,6 +166,7 @@ impl Table {
                 continue;
             };
             if listener.told.insert(*uid, entry.record.digest) != Some(entry.record.digest) {
+                bytes += entry.record.encoded_len();
                 news.records.push(entry.record.clone());
             }
         }

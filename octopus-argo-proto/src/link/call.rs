@@ -132,16 +132,7 @@ fn gone() -> CallEnd {
 impl Drop for CallReader {
     fn drop(&mut self) {
         let (call, mine) = (self.call, self.mine);
-        self.link.change(|state, _| {
-            if mine {
-                state.session.cancel(call);
-            }
-            if let Some(slot) = state.slot(call) {
-                slot.over = slot.over || mine;
-                slot.data.clear();
-            }
-            state.half_gone(call);
-        });
+        self.link.change(|state, _| state.reader_gone(call, mine));
     }
 }
 
@@ -272,5 +263,48 @@ impl fmt::Debug for CallWriter {
         f.debug_struct("CallWriter")
             .field("call", &self.call)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::session::{Config, InstanceId, Request, Session, SessionId};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_still_sends_hears_that_nobody_reads_the_answer() {
+        let now = Instant::now();
+        let mut gateway = Session::gateway(Config::default(), InstanceId::from_bytes([1; 16]), now);
+        let server = Session::server(Config::default(), SessionId::from_bytes([2; 16]), now);
+        let server = Link::new(server, Instant::now);
+        server.receive(gateway.next_packet(now).unwrap());
+        let (reader, mut writer) = server.open(Request::new("/a.B/C")).unwrap();
+        writer.send(Bytes::from(vec![0; 1 << 20])).unwrap();
+
+        let woken = Arc::new(Count::default());
+        let waker = Waker::from(woken.clone());
+        let mut cx = Context::from_waker(&waker);
+        assert!(
+            writer.poll_ready(&mut cx).is_pending(),
+            "a megabyte is more than the credit"
+        );
+        drop(reader);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert!(matches!(writer.poll_ready(&mut cx), Poll::Ready(Err(_))));
+        assert_eq!(server.open_calls(), 0);
     }
 }

@@ -90,6 +90,22 @@ impl State {
         self.slots.get_mut(&call)
     }
 
+    /// Nobody reads a call any more. One that was opened here is given up, and whoever still sends on it is told: it would
+    /// wait for ever otherwise, since the session has no more to say of the call.
+    pub(super) fn reader_gone(&mut self, call: CallId, mine: bool) {
+        if mine {
+            self.session.cancel(call);
+        }
+        if let Some(slot) = self.slots.get_mut(&call) {
+            slot.data.clear();
+            if mine {
+                slot.over = true;
+                self.aborted.extend(slot.writer.take());
+            }
+        }
+        self.half_gone(call);
+    }
+
     /// One of the two halves of a call is gone.
     pub(super) fn half_gone(&mut self, call: CallId) {
         if let Some(slot) = self.slots.get_mut(&call) {

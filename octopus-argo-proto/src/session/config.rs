@@ -14,6 +14,10 @@ pub const OLDEST_REVISION: u32 = 1;
 /// HTTP/2 frame size of the connections around the tunnel.
 pub const MAX_CHUNK: usize = 64 << 10;
 
+/// The largest packet that either side sends, in bytes, with room to spare. To be set as the limit of a decoder: frames
+/// take more memory than wire, so a larger message would cost many times its size before any rule could refuse it.
+pub const MAX_PACKET: usize = 512 << 10;
+
 /// The credit that every data frame costs beside its payload, in bytes, so that empty ones are not free.
 pub const FRAME_COST: u64 = 64;
 

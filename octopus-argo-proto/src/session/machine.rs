@@ -275,7 +275,7 @@ impl Session {
     }
 
     /// Sends the response headers of a call that the other side opened. Headers that are larger than it allows end the
-    /// call instead, with `RESOURCE_EXHAUSTED`.
+    /// call instead, with `RESOURCE_EXHAUSTED`, and are an error here.
     ///
     /// # Errors
     /// [`UnknownCall`]: the call is over, or was opened by this side.
@@ -284,7 +284,8 @@ impl Session {
         if metadata_size(&metadata) > limit {
             let message =
                 format!("the response headers are larger than the {limit} bytes that the caller allows");
-            return self.end(call, CallEnd::new(Code::RESOURCE_EXHAUSTED, message));
+            self.end(call, CallEnd::new(Code::RESOURCE_EXHAUSTED, message))?;
+            return Err(UnknownCall);
         }
         self.push(call, Piece::Head(metadata)).map(drop_room)
     }

@@ -43,7 +43,7 @@ mod numbering;
 mod outbox;
 
 pub use call::{CallId, Request, Room};
-pub use config::{Config, FRAME_COST, MAX_CHUNK, OLDEST_REVISION, REVISION};
+pub use config::{Config, FRAME_COST, MAX_CHUNK, MAX_PACKET, OLDEST_REVISION, REVISION};
 pub use end::{CallEnd, Code, EndCause, Execution};
 pub use event::{CloseReason, Event, GoodbyeReason, Peer};
 pub use handshake::{InstanceId, SessionId};

@@ -656,7 +656,8 @@ pub struct Limits {
     /// Credit that every call has in the beginning, in bytes, for the direction towards this side.
     #[prost(uint32, tag = "3")]
     pub initial_credit: u32,
-    /// Bytes that may be on their way to this side in all calls together.
+    /// Bytes that may be on their way to this side in all calls together. Told, so that the other side knows; each side
+    /// keeps to its own by what credit it gives.
     #[prost(uint64, tag = "4")]
     pub session_budget: u64,
 }
@@ -693,6 +694,7 @@ pub struct Open {
 }
 /// One header or trailer as it stands on the wire; values of `-bin` keys in base64.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Metadata {
     #[prost(string, tag = "1")]
     pub key: ::prost::alloc::string::String,
@@ -767,7 +769,7 @@ pub struct Pong {
     #[prost(uint64, tag = "1")]
     pub id: u64,
 }
-/// No further calls are accepted; those open go on. The other side opens a new session and lets this one run out.
+/// No further calls are accepted; those open go on. The other side lets them run out; a gateway then comes back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Drain {
     #[prost(enumeration = "GoodbyeReason", tag = "1")]
@@ -866,7 +868,7 @@ pub enum GoodbyeReason {
     Unspecified = 0,
     /// The sender ends in good order, for example for a restart. Come back.
     Shutdown = 1,
-    /// The connection is to be replaced before a proxy cuts it. Come back at once.
+    /// The connection is to be replaced before a proxy cuts it. Come back.
     Rotation = 2,
     /// Another process came with the same credential. Do not come back for 60 s.
     Superseded = 3,
