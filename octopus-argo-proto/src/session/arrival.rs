@@ -204,7 +204,7 @@ impl Session {
             return Ok(());
         };
         if !call.mine || call.head_seen || metadata_size(&head.metadata) > limit {
-            self.breach(head.call);
+            self.end_call(head.call, EndCause::Breach);
             return Ok(());
         }
         call.head_seen = true;
@@ -225,7 +225,7 @@ impl Session {
             !call.body_complete
         };
         if !in_order || data.payload.len() > MAX_CHUNK || !call.receive.arrived(data.payload.len()) {
-            self.breach(data.call);
+            self.end_call(data.call, EndCause::Breach);
             return Ok(());
         }
         self.events.push_back(Event::Data {
@@ -240,7 +240,7 @@ impl Session {
             return Ok(());
         };
         if call.mine || call.body_complete {
-            self.breach(id);
+            self.end_call(id, EndCause::Breach);
             return Ok(());
         }
         call.body_complete = true;
@@ -255,7 +255,7 @@ impl Session {
             return Ok(());
         };
         if !call.mine || metadata_size(&end.trailers) + end.message.len() + end.details.len() > limit {
-            self.breach(id);
+            self.end_call(id, EndCause::Breach);
             return Ok(());
         }
         self.events.push_back(Event::Ended {
@@ -271,7 +271,7 @@ impl Session {
             return Ok(());
         };
         if call.mine {
-            self.breach(id);
+            self.end_call(id, EndCause::Breach);
             return Ok(());
         }
         self.events.push_back(Event::Cancelled { call: CallId(id) });

@@ -200,10 +200,4 @@ impl Call {
         }
         Some((body, room_again))
     }
-
-    /// Drops what waits, so that an end goes out next.
-    pub(super) fn drop_waiting(&mut self) {
-        self.waiting.clear();
-        self.waiting_bytes = 0;
-    }
 }

@@ -202,7 +202,7 @@ impl Session {
             if deadline > now {
                 break;
             }
-            self.expire(call);
+            self.end_call(call, EndCause::Deadline);
         }
         self.numbering.tick(now);
         match self.liveness.check(now) {
@@ -495,28 +495,10 @@ impl Session {
         usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
-    /// The deadline of a call has passed.
-    fn expire(&mut self, id: u64) {
-        let end = CallEnd::by_tunnel(EndCause::Deadline);
+    /// Ends one call on both sides for a reason that is not its service's; the session goes on.
+    pub(super) fn end_call(&mut self, id: u64, cause: EndCause) {
+        let end = CallEnd::by_tunnel(cause);
         let mine = self.calls.get(&id).is_some_and(|call| call.mine);
-        let call = CallId(id);
-        if mine {
-            self.outbox.push_control(Body::Cancel(v1::Cancel { call: id }));
-            self.events.push_back(Event::Ended { call, end });
-        } else {
-            self.outbox.push_control(Body::End(end.into_wire(id)));
-            self.events.push_back(Event::Cancelled { call });
-        }
-        self.remove(id);
-    }
-
-    /// A frame of a call broke a rule. The call ends on both sides; the session goes on.
-    pub(super) fn breach(&mut self, id: u64) {
-        let end = CallEnd::by_tunnel(EndCause::Breach);
-        let mine = self.calls.get(&id).is_some_and(|call| call.mine);
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.drop_waiting();
-        }
         let call = CallId(id);
         if mine {
             self.outbox.push_control(Body::Cancel(v1::Cancel { call: id }));
