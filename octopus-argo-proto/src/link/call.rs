@@ -89,7 +89,8 @@ impl CallReader {
         });
         if let Poll::Ready(Some(payload)) = &next {
             let (call, size) = (self.call, payload.len());
-            self.link.change(|state, _| state.session.taken(call, size));
+            self.link
+                .change(|state, now| state.session.taken(call, size, now));
         }
         next
     }
@@ -132,7 +133,7 @@ fn gone() -> CallEnd {
 impl Drop for CallReader {
     fn drop(&mut self) {
         let (call, mine) = (self.call, self.mine);
-        self.link.change(|state, _| state.reader_gone(call, mine));
+        self.link.change(|state, now| state.reader_gone(call, mine, now));
     }
 }
 
@@ -274,7 +275,8 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::session::{Config, InstanceId, Request, Session, SessionId};
+    use crate::session::{Attachment, Config, InstanceId, Request, Session, SessionId};
+    use crate::v1::Packet;
 
     #[derive(Default)]
     struct Count(AtomicUsize);
@@ -291,7 +293,9 @@ mod tests {
         let mut gateway = Session::gateway(Config::default(), InstanceId::from_bytes([1; 16]), now);
         let server = Session::server(Config::default(), SessionId::from_bytes([2; 16]), now);
         let server = Link::new(server, Instant::now);
-        server.receive(gateway.next_packet(now).unwrap());
+        let via = Attachment::FIRST;
+        let hello = gateway.next_packet(via, now).unwrap();
+        server.receive(via, Packet::from(&hello));
         let (reader, mut writer) = server.open(Request::new("/a.B/C")).unwrap();
         writer.send(Bytes::from(vec![0; 1 << 20])).unwrap();
 

@@ -1,8 +1,9 @@
 //! A session shared by tasks: its calls as halves to read and to write, its packets as a stream.
 //!
 //! A [`Link`] wraps a [`Session`] for any async runtime. It has no tasks, sockets or timers of its own: whoever drives
-//! it sends what [`Link::packets`] yields, hands what arrives to [`Link::receive`], and calls [`Link::tick`] when
-//! [`Link::next_timeout`] has come. Everything else wakes by itself.
+//! it sends what [`Link::packets`] yields over each connection, hands what arrives to [`Link::receive`], says when a
+//! connection is gone ([`Link::detach`]), and calls [`Link::tick`] when [`Link::next_timeout`] has come. Everything else
+//! wakes by itself.
 //!
 //! ```
 //! use std::time::Instant;
@@ -31,7 +32,9 @@ pub use headers::{
 };
 use state::State;
 
-use crate::session::{CloseReason, GoodbyeReason, OpenError, Peer, Request, Session};
+use crate::session::{
+    Attachment, CloseReason, GoodbyeReason, OpenError, Outgoing, Peer, Request, ResumeRefusal, Session,
+};
 use crate::v1::Packet;
 
 /// A session that tasks share. Cloning shares it.
@@ -51,6 +54,15 @@ struct Shared {
 pub enum Notice {
     /// The handshake is complete.
     Established(Peer),
+    /// The connection is gone, and the gateway may come back until this moment.
+    Detached {
+        /// When the session is over otherwise.
+        until: Instant,
+    },
+    /// The session goes on over another connection.
+    Resumed,
+    /// A gateway came back, and has to begin anew. [`Notice::Established`] follows.
+    ResumeRefused(ResumeRefusal),
     /// The other side takes no further calls.
     Draining(GoodbyeReason),
     /// This side takes no further calls, and the last one is over.
@@ -89,18 +101,59 @@ impl Link {
         self.lock().session.round_trip()
     }
 
-    /// The packets to be sent. It ends when the session is over. To be polled by one task only.
+    /// The packets to be sent over the connection `via`. It ends when the session uses another one, or is over. To be polled
+    /// by one task only.
     #[must_use]
-    pub fn packets(&self) -> Packets {
-        Packets { link: self.clone() }
+    pub fn packets(&self, via: Attachment) -> Packets {
+        Packets {
+            link: self.clone(),
+            via,
+        }
     }
 
-    /// Takes a packet that arrived.
-    pub fn receive(&self, packet: Packet) {
-        self.change(|state, now| state.session.receive(packet, now));
+    /// Takes a packet that arrived over the connection `via`.
+    pub fn receive(&self, via: Attachment, packet: Packet) {
+        self.change(|state, now| state.session.receive(via, packet, now));
     }
 
-    /// The connection is gone: every call ends, and the session is over.
+    /// Begins another connection of a gateway. See [`Session::attach`].
+    #[must_use]
+    pub fn attach(&self) -> Option<Attachment> {
+        self.change(|state, now| state.session.attach(now))
+    }
+
+    /// Takes a gateway back whose first packet this is. See [`Session::resume`].
+    ///
+    /// # Errors
+    /// [`ResumeRefusal`] says why not.
+    pub fn resume(&self, packet: &Packet) -> Result<Attachment, ResumeRefusal> {
+        self.change(|state, now| state.session.resume(packet, now))
+    }
+
+    /// The connection `via` is gone. See [`Session::detach`].
+    pub fn detach(&self, via: Attachment) {
+        self.change(|state, now| state.session.detach(via, now));
+    }
+
+    /// Whether anything may still be sent or received over `via`.
+    #[must_use]
+    pub fn uses(&self, via: Attachment) -> bool {
+        self.lock().session.uses(via)
+    }
+
+    /// Until when the session waits for the gateway to come back; `None` while it is connected.
+    #[must_use]
+    pub fn detached_until(&self) -> Option<Instant> {
+        self.lock().session.detached_until()
+    }
+
+    /// How much is held, in bytes. See [`Session::buffered_bytes`].
+    #[must_use]
+    pub fn buffered_bytes(&self) -> u64 {
+        self.lock().session.buffered_bytes()
+    }
+
+    /// The session is given up without a goodbye: every call ends.
     pub fn lost(&self) {
         self.change(|state, _| state.session.lost());
     }
@@ -207,7 +260,7 @@ impl Link {
         let result = {
             let mut state = self.lock();
             let result = action(&mut state, now);
-            state.settle(&mut wakers);
+            state.settle(now, &mut wakers);
             result
         };
         wakers.into_iter().for_each(Waker::wake);
@@ -230,25 +283,26 @@ impl fmt::Debug for Link {
 #[derive(Debug)]
 pub struct Packets {
     link: Link,
+    via: Attachment,
 }
 
 impl futures_core::Stream for Packets {
-    type Item = Packet;
+    type Item = Outgoing;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Packet>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Outgoing>> {
         let now = (self.link.shared.now)();
         let mut wakers = Vec::new();
         let next = {
             let mut state = self.link.lock();
-            let next = state.session.next_packet(now);
+            let next = state.session.next_packet(self.via, now);
             // Sending may make room for others. It never makes more to send, so this task is not woken by it, or it
             // would run for ever.
-            state.settle_but_for_sender(&mut wakers);
+            state.settle_but_for_sender(now, &mut wakers);
             match next {
                 Some(packet) => Poll::Ready(Some(packet)),
-                None if state.session.is_over() => Poll::Ready(None),
+                None if !state.session.uses(self.via) => Poll::Ready(None),
                 None => {
-                    state.sender = Some(cx.waker().clone());
+                    state.wait_to_send(cx.waker());
                     Poll::Pending
                 }
             }

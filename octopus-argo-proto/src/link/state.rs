@@ -18,7 +18,8 @@ pub(super) struct State {
     told_timeout: Option<Instant>,
     /// Who is to hear of calls that were given up or answered here.
     aborted: Vec<Waker>,
-    pub(super) sender: Option<Waker>,
+    /// Who sends, one for each connection: as a rule one, and two while one takes over from another.
+    senders: Vec<Waker>,
     pub(super) timer: Option<Waker>,
     pub(super) acceptor: Option<Waker>,
     pub(super) watcher: Option<Waker>,
@@ -64,7 +65,7 @@ impl State {
             closed: None,
             told_timeout: None,
             aborted: Vec::new(),
-            sender: None,
+            senders: Vec::new(),
             timer: None,
             acceptor: None,
             watcher: None,
@@ -91,11 +92,13 @@ impl State {
     }
 
     /// Nobody reads a call any more. One that was opened here is given up, and whoever still sends on it is told: it would
-    /// wait for ever otherwise, since the session has no more to say of the call.
-    pub(super) fn reader_gone(&mut self, call: CallId, mine: bool) {
+    /// wait for ever otherwise, since the session has no more to say of the call. Of one of the other side, the rest is
+    /// dropped as it comes, so that its sender is not held up.
+    pub(super) fn reader_gone(&mut self, call: CallId, mine: bool, now: Instant) {
         if mine {
             self.session.cancel(call);
         }
+        self.session.ignore(call, now);
         if let Some(slot) = self.slots.get_mut(&call) {
             slot.data.clear();
             if mine {
@@ -140,16 +143,23 @@ impl State {
     }
 
     /// Brings events to those they concern, and collects whom to wake.
-    pub(super) fn settle(&mut self, wakers: &mut Vec<Waker>) {
-        self.settle_but_for_sender(wakers);
+    pub(super) fn settle(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
+        self.settle_but_for_sender(now, wakers);
         // Whether there is something to send is known only by asking for it, which the sender does.
-        wakers.extend(self.sender.take());
+        wakers.append(&mut self.senders);
+    }
+
+    /// Wakes the sender of a connection when there may be something to send.
+    pub(super) fn wait_to_send(&mut self, waker: &Waker) {
+        if !self.senders.iter().any(|known| known.will_wake(waker)) {
+            self.senders.push(waker.clone());
+        }
     }
 
     /// The same, without waking the sender.
-    pub(super) fn settle_but_for_sender(&mut self, wakers: &mut Vec<Waker>) {
+    pub(super) fn settle_but_for_sender(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
         while let Some(event) = self.session.next_event() {
-            self.note(event, wakers);
+            self.note(event, now, wakers);
         }
         wakers.append(&mut self.aborted);
         let timeout = self.session.next_timeout();
@@ -159,7 +169,7 @@ impl State {
         }
     }
 
-    fn note(&mut self, event: Event, wakers: &mut Vec<Waker>) {
+    fn note(&mut self, event: Event, now: Instant, wakers: &mut Vec<Waker>) {
         match event {
             Event::Opened {
                 call,
@@ -186,6 +196,8 @@ impl State {
                 if let Some(slot) = self.slots.get_mut(&call).filter(|slot| !slot.complete) {
                     slot.data.push_back(payload);
                     wakers.extend(slot.reader.take());
+                } else {
+                    self.session.taken(call, payload.len(), now);
                 }
             }
             Event::HalfClosed { call } => {
@@ -201,6 +213,7 @@ impl State {
                 if self.incoming.len() < before {
                     // Nobody has its halves, so nobody would remove it later.
                     self.slots.remove(&call);
+                    self.session.ignore(call, now);
                 } else {
                     self.finish(call, None, wakers);
                 }
@@ -212,6 +225,9 @@ impl State {
                 }
             }
             Event::Established(peer) => self.tell(Notice::Established(peer), wakers),
+            Event::Detached { until } => self.tell(Notice::Detached { until }, wakers),
+            Event::Resumed => self.tell(Notice::Resumed, wakers),
+            Event::ResumeRefused(refusal) => self.tell(Notice::ResumeRefused(refusal), wakers),
             Event::Draining(reason) => self.tell(Notice::Draining(reason), wakers),
             Event::Drained => self.tell(Notice::Drained, wakers),
             Event::Closed(reason) => {
@@ -242,20 +258,23 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::{Config, InstanceId, Request, SessionId};
+    use crate::session::{Attachment, Config, InstanceId, Request, SessionId};
+    use crate::v1::Packet;
 
     #[test]
     fn a_call_that_is_cancelled_before_it_is_accepted_leaves_nothing() {
         let now = Instant::now();
         let mut gateway = Session::gateway(Config::default(), InstanceId::from_bytes([1; 16]), now);
         let mut server = Session::server(Config::default(), SessionId::from_bytes([2; 16]), now);
-        server.receive(gateway.next_packet(now).unwrap(), now);
+        let via = Attachment::FIRST;
+        let hello = gateway.next_packet(via, now).unwrap();
+        server.receive(via, Packet::from(&hello), now);
         let mut state = State::new(gateway);
         let mut exchange = |server: &mut Session| {
-            while let Some(packet) = server.next_packet(now) {
-                state.session.receive(packet, now);
+            while let Some(packet) = server.next_packet(via, now) {
+                state.session.receive(via, Packet::from(&packet), now);
             }
-            state.settle(&mut Vec::new());
+            state.settle(now, &mut Vec::new());
             (state.slots.len(), state.incoming.len())
         };
         exchange(&mut server);

@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use super::attachment::Attachment;
 use super::call::Call;
-use super::config::MAX_CHUNK;
+use super::config::{FULL_FRAME, MAX_CHUNK};
 use super::credit::cost;
 use super::end::EndCause;
 use super::event::{CloseReason, Event, GoodbyeReason};
 use super::handshake;
 use super::machine::{Phase, Role, Session, is_grpc_path, metadata_size};
 use super::numbering::Arrival;
-use super::{CallEnd, CallId, Code, outbox};
+use super::outbox::{self, Control};
+use super::{CallEnd, Code};
 use crate::v1::frame::Body;
 use crate::v1::{self, Packet};
 
@@ -18,31 +20,26 @@ use crate::v1::{self, Packet};
 type Breach = (GoodbyeReason, &'static str);
 
 impl Session {
-    /// Takes a packet of the other side.
-    pub fn receive(&mut self, packet: Packet, now: Instant) {
-        if matches!(self.phase, Phase::Leaving(_) | Phase::Over) {
+    /// Takes a packet of the other side that arrived over the connection `via`. One that arrives over a connection that is
+    /// no longer used is discarded: it comes again over the one that is.
+    pub fn receive(&mut self, via: Attachment, packet: Packet, now: Instant) {
+        if !self.uses(via) || matches!(self.phase, Phase::Leaving(_)) {
             return;
         }
-        self.liveness.heard(now);
-        let bytes = packet
-            .frames
-            .iter()
-            .filter_map(|frame| frame.body.as_ref())
-            .map(outbox::size)
-            .sum();
-        match self.numbering.arrived(packet.seq, packet.ack, bytes, now) {
-            Arrival::Next => {}
-            Arrival::Again => return,
-            Arrival::Impossible => {
-                self.leave(
-                    GoodbyeReason::ProtocolError,
-                    "the packet's number or acknowledgement is impossible",
-                );
-                return;
-            }
+        let joining = self.attachments.is_joining(via);
+        if !joining && !self.is_next(&packet, now) {
+            return;
         }
         for frame in packet.frames {
             let done = match frame.body {
+                Some(Body::Welcome(welcome)) if self.attachments.is_joining(via) => {
+                    self.welcomed(via, welcome, now)
+                }
+                Some(Body::Goodbye(goodbye)) => {
+                    self.goodbye(&goodbye);
+                    Ok(())
+                }
+                Some(_) if self.attachments.is_joining(via) => Err(EXPECTED_HANDSHAKE),
                 Some(body) => self.take(body, packet.seq, now),
                 None if frame.must_understand => Err((
                     GoodbyeReason::Incompatible,
@@ -62,23 +59,51 @@ impl Session {
         }
     }
 
+    /// Notes what a packet's number and acknowledgement say; false if its frames are not to be taken.
+    fn is_next(&mut self, packet: &Packet, now: Instant) -> bool {
+        self.liveness.heard(now);
+        let bytes = packet
+            .frames
+            .iter()
+            .filter_map(|frame| frame.body.as_ref())
+            .map(outbox::size)
+            .sum();
+        let arrival = match self.replay.acknowledged(packet.ack, now) {
+            Ok(sample) => {
+                if let Some(sample) = sample {
+                    self.round_trip.add(sample, now);
+                }
+                self.numbering.arrived(packet.seq, bytes, now)
+            }
+            Err(_) => Arrival::Gap,
+        };
+        match arrival {
+            Arrival::Next => return true,
+            Arrival::Again => {}
+            Arrival::Gap => self.leave(
+                GoodbyeReason::ProtocolError,
+                "the packet's number or acknowledgement is impossible",
+            ),
+        }
+        false
+    }
+
     fn take(&mut self, body: Body, seq: u64, now: Instant) -> Result<(), Breach> {
         match body {
-            Body::Goodbye(goodbye) => {
-                self.goodbye(&goodbye);
-                return Ok(());
+            Body::Hello(hello) => return self.hello(hello, now),
+            Body::Welcome(_) => {
+                return Err((GoodbyeReason::ProtocolError, "a welcome is not expected here"));
             }
-            Body::Hello(hello) => return self.hello(hello),
-            Body::Welcome(welcome) => return self.welcome(welcome),
-            _ if !self.is_established() => {
-                return Err((GoodbyeReason::ProtocolError, "expected the handshake first"));
-            }
+            _ if !self.is_established() => return Err(EXPECTED_HANDSHAKE),
             Body::Ping(ping) => {
                 self.outbox.push_pong(ping.id);
                 return Ok(());
             }
             Body::Pong(pong) => {
-                self.liveness.answered(pong.id, now);
+                if let Some(took) = self.liveness.answered(pong.id, now) {
+                    self.heartbeat = Some(took);
+                    self.round_trip.add(took, now);
+                }
                 return Ok(());
             }
             _ => {}
@@ -92,7 +117,7 @@ impl Session {
         match body {
             Body::Open(open) => self.opened(open, now),
             Body::Head(head) => self.head_arrived(head),
-            Body::Data(data) => self.data_arrived(data),
+            Body::Data(data) => self.data_arrived(data, now),
             Body::HalfClose(close) => self.half_closed(close.call),
             Body::End(end) => self.ended(end),
             Body::Cancel(cancel) => self.cancelled(cancel.call),
@@ -107,33 +132,33 @@ impl Session {
         }
     }
 
-    fn hello(&mut self, hello: v1::Hello) -> Result<(), Breach> {
+    fn hello(&mut self, hello: v1::Hello, now: Instant) -> Result<(), Breach> {
         let (&Role::Server(id), Phase::Handshake { .. }) = (&self.role, &self.phase) else {
             return Err((GoodbyeReason::ProtocolError, "a hello is not expected here"));
         };
         let limits = acceptable(hello.limits)?;
-        let (welcome, peer) = handshake::answer(&self.config, id, hello)?;
+        let greeted = handshake::greet(id, hello)?;
+        // Who asks for what nobody here knows of is told so.
+        let refusal = match self.refusal {
+            None if greeted.wanted_to_resume => Some(match self.resumption {
+                Some(_) => super::ResumeRefusal::UnknownSession,
+                None => super::ResumeRefusal::NotSupported,
+            }),
+            refusal => refusal,
+        };
+        let resumption = self.resumption.as_ref();
+        let welcome = handshake::welcome(&self.config, greeted.revision, id, resumption, refusal);
         self.outbox.push_unnumbered(Body::Welcome(welcome));
-        self.establish(limits, peer);
+        self.peer_instance = Some(greeted.instance);
+        self.peer_revision = greeted.revision;
+        self.establish(limits, greeted.peer, now);
         Ok(())
     }
 
-    fn welcome(&mut self, welcome: v1::Welcome) -> Result<(), Breach> {
-        if !matches!(
-            (&self.role, &self.phase),
-            (Role::Gateway, Phase::Handshake { .. })
-        ) {
-            return Err((GoodbyeReason::ProtocolError, "a welcome is not expected here"));
-        }
-        let limits = acceptable(welcome.limits)?;
-        let peer = handshake::accept(welcome)?;
-        self.establish(limits, peer);
-        Ok(())
-    }
-
-    fn establish(&mut self, limits: v1::Limits, peer: super::Peer) {
+    pub(super) fn establish(&mut self, limits: v1::Limits, peer: super::Peer, now: Instant) {
         self.peer_limits = limits;
-        self.phase = Phase::Established;
+        self.phase = Phase::Attached;
+        self.liveness.begin(now);
         self.events.push_back(Event::Established(peer));
     }
 
@@ -154,7 +179,7 @@ impl Session {
     }
 
     fn opened(&mut self, open: v1::Open, now: Instant) -> Result<(), Breach> {
-        if !matches!(self.role, Role::Gateway) {
+        if !matches!(self.role, Role::Gateway(_)) {
             return Err((GoodbyeReason::ProtocolError, "only the server opens calls"));
         }
         if open.call <= self.last_call {
@@ -178,17 +203,20 @@ impl Session {
                 cause: Some(EndCause::Breach),
                 ..CallEnd::new(Code::UNIMPLEMENTED, "not a gRPC path")
             })
+        } else if !self.budget.admit() {
+            Some(CallEnd::by_tunnel(EndCause::PeerLimit))
         } else {
             None
         };
         if let Some(end) = refusal {
-            self.outbox.push_control(Body::End(end.into_wire(open.call)));
+            let end = Box::new(end.into_wire(open.call));
+            self.outbox.push_control(Control::End(end));
             return Ok(());
         }
         let timeout = open.timeout_ns.map(Duration::from_nanos);
         let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
-        self.insert(open.call, false, deadline);
-        let (call, path, metadata) = (CallId(open.call), open.path, open.metadata);
+        self.insert(open.call, None, deadline, now);
+        let (call, path, metadata) = (self.id(open.call), open.path, open.metadata);
         self.events.push_back(Event::Opened {
             call,
             path,
@@ -208,14 +236,15 @@ impl Session {
             return Ok(());
         }
         call.head_seen = true;
+        let call = self.id(head.call);
         self.events.push_back(Event::Head {
-            call: CallId(head.call),
+            call,
             metadata: head.metadata,
         });
         Ok(())
     }
 
-    fn data_arrived(&mut self, data: v1::Data) -> Result<(), Breach> {
+    fn data_arrived(&mut self, data: v1::Data, now: Instant) -> Result<(), Breach> {
         let Some(call) = self.known(data.call)? else {
             return Ok(());
         };
@@ -228,10 +257,17 @@ impl Session {
             self.end_call(data.call, EndCause::Breach);
             return Ok(());
         }
-        self.events.push_back(Event::Data {
-            call: CallId(data.call),
-            payload: data.payload,
-        });
+        let ignored = call.ignored;
+        self.untaken += cost(data.payload.len());
+        let call = self.id(data.call);
+        if ignored {
+            self.taken(call, data.payload.len(), now);
+        } else {
+            self.events.push_back(Event::Data {
+                call,
+                payload: data.payload,
+            });
+        }
         Ok(())
     }
 
@@ -244,7 +280,8 @@ impl Session {
             return Ok(());
         }
         call.body_complete = true;
-        self.events.push_back(Event::HalfClosed { call: CallId(id) });
+        let call = self.id(id);
+        self.events.push_back(Event::HalfClosed { call });
         Ok(())
     }
 
@@ -258,8 +295,9 @@ impl Session {
             self.end_call(id, EndCause::Breach);
             return Ok(());
         }
+        let call = self.id(id);
         self.events.push_back(Event::Ended {
-            call: CallId(id),
+            call,
             end: CallEnd::from_wire(end),
         });
         self.remove(id);
@@ -274,7 +312,8 @@ impl Session {
             self.end_call(id, EndCause::Breach);
             return Ok(());
         }
-        self.events.push_back(Event::Cancelled { call: CallId(id) });
+        let call = self.id(id);
+        self.events.push_back(Event::Cancelled { call });
         self.remove(id);
         Ok(())
     }
@@ -284,9 +323,7 @@ impl Session {
             return Ok(());
         };
         call.grant(credit.bytes);
-        if call.is_sendable() {
-            self.outbox.queue(credit.call);
-        }
+        self.queue(credit.call);
         Ok(())
     }
 
@@ -302,11 +339,13 @@ impl Session {
     }
 }
 
+const EXPECTED_HANDSHAKE: Breach = (GoodbyeReason::ProtocolError, "expected the handshake first");
+
 /// The limits of the other side. With less credit than one full frame costs, bodies would wait for ever.
-fn acceptable(limits: Option<v1::Limits>) -> Result<v1::Limits, Breach> {
+pub(super) fn acceptable(limits: Option<v1::Limits>) -> Result<v1::Limits, Breach> {
     let limits = limits.unwrap_or_default();
     let credit = u64::from(limits.initial_credit);
-    if credit != 0 && credit < cost(MAX_CHUNK) {
+    if credit != 0 && credit < FULL_FRAME {
         return Err((
             GoodbyeReason::ProtocolError,
             "the initial credit is less than one frame",

@@ -1,23 +1,53 @@
 //! One call, seen from one side.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant};
 
 use prost::bytes::Bytes;
 
+use super::Metadata;
 use super::config::MAX_CHUNK;
 use super::credit::{ReceiveCredit, SendCredit};
-use super::{CallEnd, Metadata};
+use super::outbox::{self, metadata_len};
 use crate::v1;
 
-/// A call's number within its session. Numbers are never used again.
+/// A call within its session. None is ever used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(pub(super) u64);
+pub struct CallId {
+    /// Which of the sessions that a gateway's machine has had: a refused resume begins another one, with call 1.
+    pub(super) epoch: u32,
+    pub(super) number: u64,
+}
 
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.number.fmt(f)
+    }
+}
+
+/// The calls of a session by their numbers.
+pub(super) type Calls = HashMap<u64, Call, BuildHasherDefault<NumberHasher>>;
+
+/// Spreads numbers that count up. Nothing an opener can choose makes many of few calls collide.
+#[derive(Debug, Default)]
+pub(super) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio in 64 bits: its multiples fill the upper bits, which the table looks at, evenly.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
@@ -87,7 +117,7 @@ pub(super) enum Piece {
     Head(Vec<Metadata>),
     Data(Bytes),
     HalfClose,
-    End(Box<CallEnd>),
+    End(Box<v1::End>),
 }
 
 /// The state of a call. That it is over is said by its absence.
@@ -103,31 +133,51 @@ pub(super) struct Call {
     waiting_bytes: usize,
     send: SendCredit,
     pub(super) receive: ReceiveCredit,
+    /// What is granted and was not said yet.
+    pub(super) credit_due: u64,
     /// Nothing more may be given to send: a half close or an end waits or is sent.
     pub(super) finished: bool,
     /// Nothing more may arrive in the body.
     pub(super) body_complete: bool,
     pub(super) head_seen: bool,
-    /// Whether the other side has been told of it.
-    pub(super) announced: bool,
+    /// Nobody reads what arrives.
+    pub(super) ignored: bool,
+    /// What the other side has not been told of the call.
+    pub(super) unannounced: Option<Box<v1::Open>>,
     told_full: bool,
     pub(super) deadline: Option<Instant>,
+    /// It stands in the turns.
+    pub(super) queued: bool,
+    /// What it may still send in its turn, in bytes, and whether that turn has begun.
+    pub(super) allowance: u64,
+    pub(super) in_turn: bool,
 }
 
 impl Call {
-    pub(super) fn new(mine: bool, send: u64, receive: u64, deadline: Option<Instant>) -> Self {
+    pub(super) fn new(
+        unannounced: Option<Box<v1::Open>>,
+        mine: bool,
+        send: u64,
+        receive: ReceiveCredit,
+        deadline: Option<Instant>,
+    ) -> Self {
         Self {
             mine,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             send: SendCredit::new(send),
-            receive: ReceiveCredit::new(receive),
+            receive,
+            credit_due: 0,
             finished: false,
             body_complete: false,
             head_seen: false,
-            announced: !mine,
+            ignored: false,
+            unannounced,
             told_full: false,
             deadline,
+            queued: false,
+            allowance: 0,
+            in_turn: false,
         }
     }
 
@@ -157,15 +207,21 @@ impl Call {
         self.send.grant(bytes);
     }
 
-    /// Whether something could be sent now.
-    pub(super) fn is_sendable(&self) -> bool {
-        match self.waiting.front() {
-            None => false,
-            Some(Piece::Data(payload)) => self
-                .send
-                .payload()
-                .is_some_and(|room| room > 0 || payload.is_empty()),
-            Some(_) => true,
+    /// Whether it has something to send, may send it, and does not wait for its turn already.
+    pub(super) fn wants_turn(&self) -> bool {
+        !self.queued && self.unannounced.is_none() && self.next_size().is_some()
+    }
+
+    /// About how many bytes the next frame has; `None` where there is none, or no credit for it.
+    pub(super) fn next_size(&self) -> Option<usize> {
+        match self.waiting.front()? {
+            Piece::Data(payload) => {
+                let size = payload.len().min(MAX_CHUNK).min(self.send.payload()?);
+                (size > 0 || payload.is_empty()).then_some(size)
+            }
+            Piece::Head(metadata) => Some(metadata_len(metadata)),
+            Piece::HalfClose => Some(0),
+            Piece::End(end) => Some(outbox::end_len(end)),
         }
     }
 
@@ -173,15 +229,12 @@ impl Call {
     pub(super) fn next_frame(&mut self, id: u64) -> Option<(v1::frame::Body, bool)> {
         use v1::frame::Body;
 
-        if !self.is_sendable() {
-            return None;
-        }
+        let size = self.next_size()?;
         let body = match self.waiting.pop_front()? {
             Piece::Head(metadata) => Body::Head(v1::Head { call: id, metadata }),
             Piece::HalfClose => Body::HalfClose(v1::HalfClose { call: id }),
-            Piece::End(end) => Body::End(end.into_wire(id)),
+            Piece::End(end) => Body::End(*end),
             Piece::Data(mut payload) => {
-                let size = payload.len().min(MAX_CHUNK).min(self.send.payload().unwrap_or(0));
                 let chunk = payload.split_to(size);
                 if !payload.is_empty() {
                     self.waiting.push_front(Piece::Data(payload));

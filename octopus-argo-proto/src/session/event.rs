@@ -1,11 +1,11 @@
 //! What a session tells its user.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::bytes::Bytes;
 
-use super::{CallEnd, CallId, InstanceId, Metadata, SessionId};
+use super::{CallEnd, CallId, InstanceId, Metadata, ResumeRefusal, SessionId};
 use crate::v1;
 
 /// Something that happened. Events come in the order of their happening.
@@ -14,6 +14,15 @@ use crate::v1;
 pub enum Event {
     /// The handshake is complete; calls may be opened.
     Established(Peer),
+    /// The connection is gone. Calls stay open, and what is sent waits, for the gateway to come back until this moment.
+    Detached {
+        /// When the session is over otherwise.
+        until: Instant,
+    },
+    /// The session goes on over another connection. Nothing was lost.
+    Resumed,
+    /// A gateway came back too late, or to another server. Every call of before has ended; [`Event::Established`] follows.
+    ResumeRefused(ResumeRefusal),
     /// The other side opened a call. It is to be ended with [`Session::end`](super::Session::end).
     Opened {
         /// The call.

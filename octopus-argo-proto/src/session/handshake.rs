@@ -1,7 +1,11 @@
 //! Hello and Welcome.
 
 use std::fmt;
+use std::time::Duration;
 
+use prost::bytes::Bytes;
+
+use super::attachment::{Attachment, ResumeRefusal, ResumeToken, Resumption};
 use super::config::{Config, OLDEST_REVISION, REVISION};
 use super::event::{GoodbyeReason, Peer};
 use crate::v1;
@@ -49,6 +53,16 @@ impl SessionId {
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    pub(super) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
 }
 
 impl fmt::Display for SessionId {
@@ -63,60 +77,95 @@ impl fmt::Debug for SessionId {
     }
 }
 
-pub(super) fn hello(config: &Config, instance: InstanceId) -> v1::Hello {
+/// A gateway's first frame. `resume` is the session to go on with, and up to where its packets have arrived.
+pub(super) fn hello(config: &Config, instance: InstanceId, resume: Option<(&Resumption, u64)>) -> v1::Hello {
     v1::Hello {
         revision: REVISION,
         oldest_revision: OLDEST_REVISION,
         features: Vec::new(),
         software: Some(config.software.clone()),
         limits: Some(config.limits()),
-        instance_id: prost::bytes::Bytes::copy_from_slice(&instance.0),
-        resume: None,
+        instance_id: Bytes::copy_from_slice(&instance.0),
+        resume: resume.map(|(resumption, received)| v1::Resume {
+            session_id: Bytes::copy_from_slice(resumption.session.as_bytes()),
+            resume_token: Bytes::copy_from_slice(resumption.token.as_bytes()),
+            received,
+        }),
     }
 }
 
-/// The server's answer to a hello: a welcome and who the gateway is, or why not.
-pub(super) fn answer(
-    config: &Config,
-    session: SessionId,
-    hello: v1::Hello,
-) -> Result<(v1::Welcome, Peer), (GoodbyeReason, &'static str)> {
+/// What a server learns from a hello that it can answer.
+pub(super) struct Greeted {
+    pub(super) revision: u32,
+    pub(super) instance: InstanceId,
+    pub(super) peer: Peer,
+    pub(super) wanted_to_resume: bool,
+}
+
+/// Who the gateway is, or why it cannot be answered.
+pub(super) fn greet(session: SessionId, hello: v1::Hello) -> Result<Greeted, (GoodbyeReason, &'static str)> {
     if hello.oldest_revision > REVISION || hello.revision < OLDEST_REVISION {
         return Err((GoodbyeReason::Incompatible, "update the older side"));
     }
     let Ok(instance) = <[u8; 16]>::try_from(&*hello.instance_id) else {
         return Err((GoodbyeReason::ProtocolError, "the instance id has to be 16 bytes"));
     };
-    let revision = hello.revision.min(REVISION);
-    // Sessions are not resumed by this version: no token is given, and a resume is answered by a new session.
-    let refusal = match hello.resume {
-        Some(_) => v1::ResumeRefusal::NotSupported,
-        None => v1::ResumeRefusal::Unspecified,
-    };
-    let welcome = v1::Welcome {
+    let (revision, instance) = (hello.revision.min(REVISION), InstanceId(instance));
+    let software = hello.software.unwrap_or_default();
+    Ok(Greeted {
+        revision,
+        instance,
+        peer: Peer {
+            software: shortened(&software.name),
+            version: shortened(&software.version),
+            revision,
+            instance: Some(instance),
+            session,
+            recommended_version: None,
+        },
+        wanted_to_resume: hello.resume.is_some(),
+    })
+}
+
+/// The server's answer to a hello that begins a session.
+pub(super) fn welcome(
+    config: &Config,
+    revision: u32,
+    session: SessionId,
+    resumption: Option<&Resumption>,
+    refusal: Option<ResumeRefusal>,
+) -> v1::Welcome {
+    let token = resumption.map(|resumption| Bytes::copy_from_slice(resumption.token.as_bytes()));
+    let grace = resumption.map_or(0, |resumption| resumption.grace.as_millis());
+    v1::Welcome {
         revision,
         features: Vec::new(),
         software: Some(config.software.clone()),
         limits: Some(config.limits()),
-        session_id: prost::bytes::Bytes::copy_from_slice(&session.0),
-        resume_token: prost::bytes::Bytes::new(),
-        resume_grace_ms: 0,
-        attachment: 1,
+        session_id: Bytes::copy_from_slice(&session.0),
+        resume_token: token.unwrap_or_default(),
+        resume_grace_ms: u32::try_from(grace).unwrap_or(u32::MAX),
+        attachment: Attachment::FIRST.number(),
         resumed: None,
-        resume_refusal: refusal.into(),
+        resume_refusal: refusal
+            .map_or(v1::ResumeRefusal::Unspecified, ResumeRefusal::to_wire)
+            .into(),
         recommended_gateway_version: config.recommended_gateway_version.clone(),
-    };
-    let software = hello.software.unwrap_or_default();
-    let peer = Peer {
-        software: shortened(&software.name),
-        version: shortened(&software.version),
-        revision,
-        instance: Some(InstanceId(instance)),
-        session,
-        recommended_version: None,
-    };
-    Ok((welcome, peer))
+    }
 }
+
+/// What a welcome allows to go on with later; nothing where the server gives no token.
+pub(super) fn resumption(welcome: &v1::Welcome) -> Option<Resumption> {
+    let token = <[u8; 32]>::try_from(&*welcome.resume_token).ok()?;
+    Some(Resumption {
+        session: SessionId::from_slice(&welcome.session_id)?,
+        token: ResumeToken::from_bytes(token),
+        grace: Duration::from_millis(welcome.resume_grace_ms.into()).min(LONGEST_GRACE),
+    })
+}
+
+/// Longer than this a gateway keeps no session, whatever the server says.
+const LONGEST_GRACE: Duration = Duration::from_secs(600);
 
 /// What a welcome says of the server.
 pub(super) fn accept(welcome: v1::Welcome) -> Result<Peer, (GoodbyeReason, &'static str)> {
@@ -126,7 +175,7 @@ pub(super) fn accept(welcome: v1::Welcome) -> Result<Peer, (GoodbyeReason, &'sta
             "the server chose a revision that was not offered",
         ));
     }
-    let Ok(session) = <[u8; 16]>::try_from(&*welcome.session_id) else {
+    let Some(session) = SessionId::from_slice(&welcome.session_id) else {
         return Err((GoodbyeReason::ProtocolError, "the session id has to be 16 bytes"));
     };
     let software = welcome.software.unwrap_or_default();
@@ -136,7 +185,7 @@ pub(super) fn accept(welcome: v1::Welcome) -> Result<Peer, (GoodbyeReason, &'sta
         version: shortened(&software.version),
         revision: welcome.revision,
         instance: None,
-        session: SessionId(session),
+        session,
         recommended_version: (!recommended.is_empty()).then_some(recommended),
     })
 }

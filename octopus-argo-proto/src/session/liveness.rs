@@ -10,7 +10,6 @@ pub(super) struct Liveness {
     heard: Instant,
     asked: Option<Asked>,
     next_id: u64,
-    round_trip: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +35,6 @@ impl Liveness {
             heard: now,
             asked: None,
             next_id: 1,
-            round_trip: None,
         }
     }
 
@@ -45,16 +43,16 @@ impl Liveness {
         self.heard = now;
     }
 
-    /// The answer to a ping arrived. An answer that was not asked for last tells nothing.
-    pub(super) fn answered(&mut self, id: u64, now: Instant) {
-        if let Some(asked) = self.asked.take_if(|asked| asked.id == id) {
-            self.round_trip = Some(now.saturating_duration_since(asked.at));
-        }
+    /// There is a new connection, of which nothing is known yet.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.heard = now;
+        self.asked = None;
     }
 
-    /// What the last answered ping took.
-    pub(super) fn round_trip(&self) -> Option<Duration> {
-        self.round_trip
+    /// The answer to a ping arrived; how long it took. An answer that was not asked for last tells nothing.
+    pub(super) fn answered(&mut self, id: u64, now: Instant) -> Option<Duration> {
+        let asked = self.asked.take_if(|asked| asked.id == id)?;
+        Some(now.saturating_duration_since(asked.at))
     }
 
     /// When [`Liveness::check`] has something new to say.
@@ -119,15 +117,28 @@ mod tests {
     }
 
     #[test]
+    fn a_new_connection_has_all_the_time() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(10 * S, 25 * S, start);
+        assert_eq!(liveness.check(start + 10 * S), Verdict::Ask(1));
+        liveness.begin(start + 20 * S);
+        assert_eq!(liveness.check(start + 29 * S), Verdict::Fine);
+        assert_eq!(liveness.check(start + 30 * S), Verdict::Ask(2));
+        assert_eq!(
+            liveness.answered(1, start + 31 * S),
+            None,
+            "asked over the old one"
+        );
+    }
+
+    #[test]
     fn an_answer_measures_the_round_trip_and_starts_anew() {
         let start = Instant::now();
         let mut liveness = Liveness::new(10 * S, 25 * S, start);
         assert_eq!(liveness.check(start + 10 * S), Verdict::Ask(1));
         liveness.heard(start + 12 * S);
-        liveness.answered(7, start + 12 * S);
-        assert_eq!(liveness.round_trip(), None);
-        liveness.answered(1, start + 12 * S);
-        assert_eq!(liveness.round_trip(), Some(2 * S));
+        assert_eq!(liveness.answered(7, start + 12 * S), None);
+        assert_eq!(liveness.answered(1, start + 12 * S), Some(2 * S));
         assert_eq!(liveness.check(start + 22 * S), Verdict::Ask(2));
     }
 }

@@ -1,7 +1,4 @@
-//! Numbers on packets, and acknowledgements.
-//!
-//! What is sent is numbered from the first version, so that a session can outlive its connection once both sides keep
-//! what is not acknowledged. This revision keeps nothing yet: after a cut a new session begins.
+//! The numbers of packets that arrive, and when to acknowledge them.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +10,6 @@ const ACK_DELAY: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Default)]
 pub(super) struct Numbering {
-    sent: u64,
-    /// What the other side says it has.
-    acknowledged: u64,
     received: u64,
     unacknowledged_bytes: usize,
     ack_due: Option<Instant>,
@@ -30,30 +24,22 @@ pub(super) enum Arrival {
     Next,
     /// It was here before.
     Again,
-    /// Something before it is missing, or its acknowledgement is of the future.
-    Impossible,
+    /// Something before it is missing.
+    Gap,
 }
 
 impl Numbering {
-    /// The number of the next packet with call frames.
-    pub(super) fn next(&mut self) -> u64 {
-        self.sent += 1;
-        self.sent
-    }
-
-    pub(super) fn arrived(&mut self, seq: u64, ack: u64, bytes: usize, now: Instant) -> Arrival {
-        if ack > self.sent {
-            return Arrival::Impossible;
-        }
-        self.acknowledged = self.acknowledged.max(ack);
+    pub(super) fn arrived(&mut self, seq: u64, bytes: usize, now: Instant) -> Arrival {
         if seq == 0 {
             return Arrival::Next;
         }
         if seq <= self.received {
+            // The other side does not know that it is here.
+            self.overdue = true;
             return Arrival::Again;
         }
-        if seq != self.received + 1 {
-            return Arrival::Impossible;
+        if seq - self.received != 1 {
+            return Arrival::Gap;
         }
         self.received = seq;
         self.unacknowledged_bytes = self.unacknowledged_bytes.saturating_add(bytes);
@@ -63,7 +49,12 @@ impl Numbering {
         Arrival::Next
     }
 
-    /// The acknowledgement for a packet that is sent anyway.
+    /// Up to where everything has arrived.
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The acknowledgement for a packet that is sent now.
     pub(super) fn ack(&mut self) -> u64 {
         self.unacknowledged_bytes = 0;
         self.ack_due = None;
@@ -97,15 +88,13 @@ mod tests {
     fn takes_each_number_once_and_in_order() {
         let now = Instant::now();
         let mut numbering = Numbering::default();
-        assert_eq!(numbering.arrived(0, 0, 1, now), Arrival::Next);
-        assert_eq!(numbering.arrived(1, 0, 1, now), Arrival::Next);
-        assert_eq!(numbering.arrived(1, 0, 1, now), Arrival::Again);
-        assert_eq!(numbering.arrived(3, 0, 1, now), Arrival::Impossible);
-        assert_eq!(
-            numbering.arrived(2, 1, 1, now),
-            Arrival::Impossible,
-            "nothing was sent to acknowledge"
-        );
+        assert_eq!(numbering.arrived(0, 1, now), Arrival::Next);
+        assert_eq!(numbering.arrived(1, 1, now), Arrival::Next);
+        assert_eq!(numbering.arrived(1, 1, now), Arrival::Again);
+        assert_eq!(numbering.arrived(3, 1, now), Arrival::Gap);
+        assert_eq!(numbering.arrived(u64::MAX, 1, now), Arrival::Gap);
+        assert_eq!(numbering.arrived(2, 1, now), Arrival::Next);
+        assert_eq!(numbering.received(), 2);
     }
 
     #[test]
@@ -113,12 +102,22 @@ mod tests {
         let now = Instant::now();
         let mut numbering = Numbering::default();
         assert!(!numbering.ack_is_due(now));
-        assert_eq!(numbering.arrived(1, 0, 10, now), Arrival::Next);
+        assert_eq!(numbering.arrived(1, 10, now), Arrival::Next);
         assert!(!numbering.ack_is_due(now));
         assert!(numbering.ack_is_due(now + ACK_DELAY));
         assert_eq!(numbering.ack(), 1);
         assert!(!numbering.ack_is_due(now + ACK_DELAY));
-        assert_eq!(numbering.arrived(2, 0, ACK_BYTES, now), Arrival::Next);
+        assert_eq!(numbering.arrived(2, ACK_BYTES, now), Arrival::Next);
+        assert!(numbering.ack_is_due(now));
+    }
+
+    #[test]
+    fn what_comes_again_is_acknowledged_again() {
+        let now = Instant::now();
+        let mut numbering = Numbering::default();
+        assert_eq!(numbering.arrived(1, 1, now), Arrival::Next);
+        let _ = numbering.ack();
+        assert_eq!(numbering.arrived(1, 1, now), Arrival::Again);
         assert!(numbering.ack_is_due(now));
     }
 }

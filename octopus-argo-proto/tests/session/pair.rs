@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use octopus_argo_proto::prost::Message;
-use octopus_argo_proto::session::{Config, Event, InstanceId, Session, SessionId};
+use octopus_argo_proto::session::{Attachment, Config, Event, InstanceId, Outgoing, Session, SessionId};
 use octopus_argo_proto::v1::Packet;
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
@@ -184,7 +184,9 @@ impl Pair {
             if wire.in_flight.front().is_some_and(|(at, _)| *at <= self.now) {
                 let (_, bytes) = wire.in_flight.pop_front().unwrap();
                 let packet = Packet::decode(&*bytes).unwrap();
-                self.with(side, |session, now| session.receive(packet, now));
+                self.with(side, |session, now| {
+                    session.receive(Attachment::FIRST, packet, now)
+                });
                 return Some(Step::Delivered);
             }
         }
@@ -200,7 +202,8 @@ impl Pair {
         }
         for side in Side::BOTH {
             if self.wires[side as usize].free_at <= self.now
-                && let Some(packet) = self.with(side, Session::next_packet)
+                && let Some(packet) =
+                    self.with(side, |session, now| session.next_packet(Attachment::FIRST, now))
             {
                 self.send(side, &packet);
                 return Some(Step::Sent);
@@ -209,7 +212,7 @@ impl Pair {
         None
     }
 
-    fn send(&mut self, side: Side, packet: &Packet) {
+    fn send(&mut self, side: Side, packet: &Outgoing) {
         let bytes = packet.encode_to_vec();
         self.packets += 1;
         self.bytes += bytes.len();

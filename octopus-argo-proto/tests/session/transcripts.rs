@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use octopus_argo_proto::prost::Message;
 use octopus_argo_proto::prost::bytes::Bytes;
 use octopus_argo_proto::session::{
-    CallEnd, CallId, Code, Config, Event, GoodbyeReason, InstanceId, Metadata, Request, Session, SessionId,
+    Attachment, CallEnd, CallId, Code, Config, Event, GoodbyeReason, InstanceId, Metadata, Request, Session,
+    SessionId,
 };
 use octopus_argo_proto::v1::{Packet, frame::Body};
 use serde_json::{Value, json};
@@ -295,6 +296,7 @@ impl Actor {
         let config = Config::default()
             .software("transcript", "1.0.0")
             .max_calls(100)
+            .guaranteed_credit(100_000)
             .initial_credit(100_000)
             .heartbeat(Duration::from_secs(10), Duration::from_secs(25));
         let acts = script.acts.iter().filter(|(_, who, _)| *who == side);
@@ -320,7 +322,8 @@ impl Actor {
     fn run(&mut self, at: u64, arrived: Option<&[u8]>) -> Vec<Sent> {
         let now = self.start + Duration::from_millis(at);
         if let Some(bytes) = arrived {
-            self.session.receive(Packet::decode(bytes).unwrap(), now);
+            self.session
+                .receive(Attachment::FIRST, Packet::decode(bytes).unwrap(), now);
         }
         self.session.tick(now);
         self.note_call();
@@ -329,7 +332,7 @@ impl Actor {
             self.act(act, now);
         }
         self.note_call();
-        std::iter::from_fn(|| self.session.next_packet(now))
+        std::iter::from_fn(|| self.session.next_packet(Attachment::FIRST, now))
             .map(|packet| Sent {
                 at,
                 from: self.side,
@@ -369,7 +372,7 @@ impl Actor {
             (Act::HalfClose, Some(call)) => session.half_close(call).unwrap(),
             (Act::Head(metadata), Some(call)) => session.head(call, metadata).unwrap(),
             (Act::End(end), Some(call)) => session.end(call, end).unwrap(),
-            (Act::Take(payload), Some(call)) => session.taken(call, payload),
+            (Act::Take(payload), Some(call)) => session.taken(call, payload, now),
             (Act::Cancel, Some(call)) => session.cancel(call),
             (act, None) => panic!("{act:?} without a call"),
         }

@@ -238,11 +238,16 @@ impl Work {
         let most_calls = random.pick(&[3, 20, 20, 512]);
         let mut config = |calls: u32| {
             let credit = random.pick(&[1, 70_000, 100_000, 256 << 10]);
-            // 512 calls share 64 MiB, so that each has 128 KiB at most.
+            // 512 calls share 60 MiB, so that each has 120 KiB at most.
             let window = u64::from(credit)
-                .min((64 << 20) / u64::from(calls))
+                .min((60 << 20) / u64::from(calls))
                 .max(MAX_CHUNK as u64 + FRAME_COST);
-            (Config::default().max_calls(calls).initial_credit(credit), window)
+            let config = Config::default()
+                .max_calls(calls)
+                .guaranteed_credit(credit)
+                .initial_credit(credit)
+                .largest_credit(credit);
+            (config, window)
         };
         let (server, server_window) = config(512);
         let (gateway, gateway_window) = config(most_calls);
@@ -352,7 +357,8 @@ impl Work {
             Wish::Take(side, id, payload) => {
                 let body = &mut self.calls.get_mut(&id).unwrap().bodies[side.other() as usize];
                 body.untaken -= payload as u64 + FRAME_COST;
-                self.pair.with(side, |session, _| session.taken(id, payload));
+                self.pair
+                    .with(side, |session, now| session.taken(id, payload, now));
             }
             Wish::Cancel(id) => {
                 self.pair.with(Side::Server, |session, _| session.cancel(id));

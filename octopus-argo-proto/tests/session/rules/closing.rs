@@ -110,7 +110,7 @@ fn nothing_happens_after_the_end() {
     ));
     gateway.feed([open(2)]);
     gateway.session.tick(gateway.now + 100 * S);
-    gateway.session.taken(call, 5);
+    gateway.taken(call, 5);
     gateway.session.drain(GoodbyeReason::Shutdown);
     assert!(gateway.session.head(call, Vec::new()).is_err());
     assert_eq!(gateway.frames().len(), 1, "the goodbye");

@@ -60,7 +60,7 @@ fn an_end_waits_behind_the_data_before_it() {
 
 #[test]
 fn data_beyond_the_credit_is_a_breach_of_the_call() {
-    let mut gateway = Bench::gateway_with(Config::default().initial_credit(70_000));
+    let mut gateway = Bench::gateway_with(Config::default().guaranteed_credit(70_000).initial_credit(70_000));
     let call = gateway.opened(1);
     gateway.feed([data(1, MAX_CHUNK), data(1, 70_000 - MAX_CHUNK - 128)]);
     assert_eq!(gateway.events().len(), 2, "exactly the window");
@@ -79,7 +79,7 @@ fn data_beyond_sixty_four_kibibytes_is_a_breach_of_the_call() {
 
 #[test]
 fn empty_frames_cost_credit() {
-    let mut gateway = Bench::gateway_with(Config::default().initial_credit(1));
+    let mut gateway = Bench::gateway_with(Config::default().guaranteed_credit(1).initial_credit(1));
     let call = gateway.opened(1);
     let window = MAX_CHUNK as u64 + FRAME_COST;
     for _ in 0..window / FRAME_COST {
@@ -93,12 +93,12 @@ fn empty_frames_cost_credit() {
 #[test]
 fn what_is_taken_comes_back_in_eighths_and_never_more_than_was_spent() {
     let window = 80_000;
-    let mut gateway = Bench::gateway_with(Config::default().initial_credit(window));
+    let mut gateway = Bench::gateway_with(Config::default().guaranteed_credit(window).initial_credit(window));
     let call = gateway.opened(1);
     let mut granted = 0;
     for _ in 0..8 {
         gateway.feed([data(1, 9_936)]);
-        gateway.session.taken(call, 9_936);
+        gateway.taken(call, 9_936);
         let frames = gateway.frames();
         let [Body::Credit(credit)] = &frames[..] else {
             panic!("{frames:?}")
@@ -107,7 +107,7 @@ fn what_is_taken_comes_back_in_eighths_and_never_more_than_was_spent() {
         granted += credit.bytes;
     }
     assert_eq!(granted, u64::from(window));
-    gateway.session.taken(call, 50_000);
+    gateway.taken(call, 50_000);
     assert!(
         gateway.frames().is_empty(),
         "nothing is open that could be given back"
@@ -118,7 +118,7 @@ fn what_is_taken_comes_back_in_eighths_and_never_more_than_was_spent() {
 fn a_little_that_is_taken_is_not_worth_a_frame() {
     let (mut gateway, call) = Bench::gateway_with_call();
     gateway.feed([data(1, 100)]);
-    gateway.session.taken(call, 100);
+    gateway.taken(call, 100);
     assert!(gateway.frames().is_empty());
 }
 
@@ -126,7 +126,7 @@ fn a_little_that_is_taken_is_not_worth_a_frame() {
 fn a_complete_body_needs_no_credit() {
     let (mut gateway, call) = Bench::gateway_with_call();
     gateway.feed([data(1, MAX_CHUNK), half_close(1)]);
-    gateway.session.taken(call, MAX_CHUNK);
+    gateway.taken(call, MAX_CHUNK);
     assert!(gateway.frames().is_empty());
 }
 
@@ -137,9 +137,9 @@ fn a_full_call_says_so_and_says_when_there_is_room_again() {
     assert_eq!(server.session.send(call, piece()), Ok(Room::Ready));
     assert_eq!(server.session.send(call, piece()), Ok(Room::Full));
     assert_eq!(server.session.send(call, piece()), Ok(Room::Full));
-    assert!(server.session.next_packet(server.now).is_some());
+    assert!(server.next().is_some());
     assert!(server.events().is_empty(), "two still wait");
-    assert!(server.session.next_packet(server.now).is_some());
+    assert!(server.next().is_some());
     assert!(matches!(server.events()[..], [Event::Writable { call: room }] if room == call));
     let _rest = server.packets();
     assert!(server.events().is_empty(), "told once");

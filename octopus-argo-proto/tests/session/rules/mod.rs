@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use octopus_argo_proto::prost::Message;
 use octopus_argo_proto::prost::bytes::Bytes;
 use octopus_argo_proto::session::{
-    CallEnd, CallId, CloseReason, Code, Config, EndCause, Event, GoodbyeReason, InstanceId, Metadata,
-    Request, Session, SessionId,
+    Attachment, CallEnd, CallId, CloseReason, Code, Config, EndCause, Event, GoodbyeReason, InstanceId,
+    Metadata, Request, Session, SessionId,
 };
 use octopus_argo_proto::v1::frame::Body;
 use octopus_argo_proto::v1::{self, Frame, Packet};
@@ -26,6 +26,7 @@ const PATH: &str = "/test.Service/Method";
 struct Bench {
     session: Session,
     now: Instant,
+    via: Attachment,
     /// The number of the last packet that the test sent.
     seq: u64,
 }
@@ -35,8 +36,9 @@ impl Bench {
         let now = Instant::now();
         let id = SessionId::from_bytes([1; 16]);
         Self {
-            session: Session::server(Config::default(), id, now),
+            session: Session::server(plain(), id, now),
             now,
+            via: Attachment::FIRST,
             seq: 0,
         }
     }
@@ -47,6 +49,7 @@ impl Bench {
         Self {
             session: Session::gateway(config, instance, now),
             now,
+            via: Attachment::FIRST,
             seq: 0,
         }
     }
@@ -78,7 +81,7 @@ impl Bench {
     }
 
     fn gateway() -> Self {
-        Self::gateway_with(Config::default())
+        Self::gateway_with(plain())
     }
 
     /// A server with one call whose Open is sent.
@@ -117,7 +120,7 @@ impl Bench {
                 body: Some(body),
             })
             .collect();
-        self.session.receive(Packet { seq, ack, frames }, self.now);
+        self.receive(Packet { seq, ack, frames });
     }
 
     fn feed(&mut self, bodies: impl IntoIterator<Item = Body>) {
@@ -134,8 +137,21 @@ impl Bench {
         self.session.tick(self.now);
     }
 
+    fn receive(&mut self, packet: Packet) {
+        self.session.receive(self.via, packet, self.now);
+    }
+
+    fn next(&mut self) -> Option<Packet> {
+        let packet = self.session.next_packet(self.via, self.now)?;
+        Some(Packet::from(&packet))
+    }
+
     fn packets(&mut self) -> Vec<Packet> {
-        std::iter::from_fn(|| self.session.next_packet(self.now)).collect()
+        std::iter::from_fn(|| self.next()).collect()
+    }
+
+    fn taken(&mut self, call: CallId, payload: usize) {
+        self.session.taken(call, payload, self.now);
     }
 
     fn frames(&mut self) -> Vec<Body> {
@@ -190,6 +206,11 @@ impl Bench {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Windows that begin as they are guaranteed, so that nothing is granted that the test did not ask for.
+fn plain() -> Config {
+    Config::default().initial_credit(Config::GUARANTEED_CREDIT)
 }
 
 fn bodies(packet: Packet) -> Vec<Body> {

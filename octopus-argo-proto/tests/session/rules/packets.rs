@@ -8,14 +8,14 @@ fn an_unknown_frame_is_ignored() {
     let mut server = Bench::server();
     let packet = unknown_frame(false);
     assert_eq!(packet.frames.len(), 1);
-    server.session.receive(packet, server.now);
+    server.receive(packet);
     assert!(server.session.is_established() && server.events().is_empty());
 }
 
 #[test]
 fn an_unknown_frame_that_has_to_be_understood_ends_the_session() {
     for mut bench in [Bench::server(), Bench::gateway(), Bench::new_server()] {
-        bench.session.receive(unknown_frame(true), bench.now);
+        bench.receive(unknown_frame(true));
         bench.assert_goodbye(GoodbyeReason::Incompatible);
     }
 }
