@@ -22,6 +22,20 @@ pub enum ServerEvent {
         /// The gateway.
         gateway: GatewayId,
     },
+    /// The connection of a gateway was lost. It may come back for its session, whose calls wait; otherwise
+    /// [`ServerEvent::Disconnected`] follows.
+    Interrupted {
+        /// The gateway.
+        gateway: GatewayId,
+    },
+    /// A gateway went on with its session over another connection: it came back after a cut, or replaced a connection
+    /// before something on the way would have cut it.
+    Resumed {
+        /// The gateway.
+        gateway: GatewayId,
+        /// How long it was away; zero where the old connection still stood.
+        away: Duration,
+    },
     /// A gateway is no longer connected.
     Disconnected {
         /// The gateway.
@@ -60,6 +74,11 @@ pub enum Connection {
         version: String,
         /// What the last heartbeat took, once there was one.
         round_trip: Option<Duration>,
+    },
+    /// Its connection was lost, and it may come back for its session. Calls are taken, and wait.
+    Interrupted {
+        /// For how long.
+        for_: Duration,
     },
     /// It was connected, and is not now.
     Offline {

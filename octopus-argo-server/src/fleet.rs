@@ -30,7 +30,9 @@ impl InstanceView {
     pub fn connectivity(&self) -> Connectivity {
         match self.connection {
             Connection::Never => Connectivity::NeverChecked,
-            Connection::Offline { .. } => Connectivity::Checked(OctopusLink::Down, self.argo_cd.probe),
+            Connection::Offline { .. } | Connection::Interrupted { .. } => {
+                Connectivity::Checked(OctopusLink::Down, self.argo_cd.probe)
+            }
             Connection::Online { .. } => Connectivity::Checked(OctopusLink::Up, self.argo_cd.probe),
         }
     }

@@ -45,7 +45,7 @@ mod server;
 pub use server::Server;
 
 mod tunnel;
-pub use tunnel::{PacketStream, TunnelService};
+pub use tunnel::TunnelService;
 
 mod handle;
 pub use handle::Gateway;

@@ -16,6 +16,9 @@ use crate::{Connection, GatewayId, ServerEvent, TunnelError};
 /// How many events a slow listener may be behind before it misses some.
 const EVENTS: usize = 1024;
 
+/// How many ended sessions of a gateway wait with their goodbye. One has one at a time; more are competing processes.
+const MOST_PARTING: usize = 8;
+
 pub(crate) struct Registry {
     entries: Mutex<HashMap<GatewayId, Entry>>,
     /// How often each gateway has been revoked, so that one that was let in before cannot be attached after.
@@ -28,8 +31,16 @@ pub(crate) struct Registry {
 
 struct Entry {
     session: Option<Live>,
+    /// Sessions that ended while their gateway was away, and the goodbye that it is to find when it comes back.
+    parting: Vec<Parting>,
     offline_since: Option<Instant>,
     replica: Arc<Replica>,
+}
+
+struct Parting {
+    session: SessionId,
+    link: Link,
+    until: std::time::Instant,
 }
 
 struct Live {
@@ -38,6 +49,8 @@ struct Live {
     peer: Peer,
     link: Link,
     since: Instant,
+    /// When the connection was lost that it waits for.
+    interrupted: Option<Instant>,
     retire: Retire,
 }
 
@@ -89,10 +102,13 @@ impl Registry {
             None => Connection::Never,
             Some(Entry {
                 session: Some(live), ..
-            }) => Connection::Online {
-                for_: live.since.elapsed(),
-                version: live.peer.version.clone(),
-                round_trip: live.link.round_trip(),
+            }) => match live.interrupted {
+                Some(since) => Connection::Interrupted { for_: since.elapsed() },
+                None => Connection::Online {
+                    for_: live.since.elapsed(),
+                    version: live.peer.version.clone(),
+                    round_trip: live.link.round_trip(),
+                },
             },
             Some(Entry { offline_since, .. }) => {
                 offline_since.map_or(Connection::Never, |since| Connection::Offline {
@@ -121,6 +137,7 @@ impl Registry {
             peer: peer.clone(),
             link: link.clone(),
             since: Instant::now(),
+            interrupted: None,
             retire,
         };
         let before = {
@@ -135,22 +152,84 @@ impl Registry {
             self.retire_all(GoodbyeReason::Shutdown);
         }
         if let Some(before) = before {
-            if before.process == peer.instance {
-                before.retire.send_replace(Some(GoodbyeReason::Rotation));
-            } else {
-                before.link.leave(
+            if before.process != peer.instance {
+                self.part(
+                    gateway,
+                    &before,
                     GoodbyeReason::Superseded,
                     "another process came with the same credential",
                 );
                 self.tell(ServerEvent::Superseded {
                     gateway: gateway.clone(),
                 });
+            } else if before.link.detached_until().is_some() {
+                // The process has begun anew, so it will not come back for the old one.
+                before.link.lost();
+            } else {
+                before.retire.send_replace(Some(GoodbyeReason::Rotation));
             }
         }
         self.tell(ServerEvent::Connected {
             gateway: gateway.clone(),
             version: peer.version.clone(),
         });
+    }
+
+    /// Ends a session with a goodbye. A gateway that is away finds it when it comes back for the session.
+    fn part(&self, gateway: &GatewayId, live: &Live, reason: GoodbyeReason, message: &str) {
+        let until = live.link.detached_until();
+        live.link.leave(reason, message);
+        let Some(until) = until else { return };
+        let now = Instant::now().into_std();
+        let mut entries = self.entries();
+        if let Some(entry) = entries.get_mut(gateway) {
+            entry.parting.retain(|parting| parting.until > now);
+            if entry.parting.len() < MOST_PARTING {
+                entry.parting.push(Parting {
+                    session: live.id,
+                    link: live.link.clone(),
+                    until,
+                });
+            }
+        }
+    }
+
+    /// A session that a gateway may go on with, or whose goodbye waits for it.
+    pub(crate) fn resumable(&self, gateway: &GatewayId, session: SessionId) -> Option<Link> {
+        let entries = self.entries();
+        let entry = entries.get(gateway)?;
+        let live = entry.session.as_ref().filter(|live| live.id == session);
+        let parting = entry.parting.iter().find(|parting| parting.session == session);
+        live.map(|live| &live.link)
+            .or_else(|| parting.map(|parting| &parting.link))
+            .cloned()
+    }
+
+    /// The connection of a session is gone, and its gateway may come back.
+    pub(crate) fn interrupted(&self, gateway: &GatewayId, session: SessionId) {
+        if self.with_live(gateway, session, |live| live.interrupted = Some(Instant::now())) {
+            self.tell(ServerEvent::Interrupted {
+                gateway: gateway.clone(),
+            });
+        }
+    }
+
+    /// A gateway went on with its session.
+    pub(crate) fn resumed(&self, gateway: &GatewayId, session: SessionId) {
+        let mut away = None;
+        if self.with_live(gateway, session, |live| away = live.interrupted.take()) {
+            self.tell(ServerEvent::Resumed {
+                gateway: gateway.clone(),
+                away: away.map_or(std::time::Duration::ZERO, |since| since.elapsed()),
+            });
+        }
+    }
+
+    fn with_live(&self, gateway: &GatewayId, session: SessionId, act: impl FnOnce(&mut Live)) -> bool {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(gateway);
+        let live = entry.and_then(|entry| entry.session.as_mut().filter(|live| live.id == session));
+        live.map(act).is_some()
     }
 
     /// The session is over. Does nothing if the gateway has another one by now.
@@ -203,6 +282,7 @@ impl Entry {
     fn new() -> Self {
         Self {
             session: None,
+            parting: Vec::new(),
             offline_since: None,
             replica: Arc::default(),
         }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use octopus_argo_proto::session::{Config, GoodbyeReason, MAX_PACKET};
-use octopus_argo_proto::v1::tunnel_server::TunnelServer;
+use octopus_argo_proto::session::{Config, GoodbyeReason};
 use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -64,9 +63,8 @@ impl Server {
 
     /// The service that gateways connect to, to be mounted on a router. Needs a Tokio runtime where it is called.
     #[must_use]
-    pub fn tunnel(&self) -> TunnelServer<TunnelService> {
-        let service = TunnelService::new(self.registry.clone(), self.store.clone(), self.config.clone());
-        TunnelServer::new(service).max_decoding_message_size(MAX_PACKET)
+    pub fn tunnel(&self) -> TunnelService {
+        TunnelService::new(self.registry.clone(), self.store.clone(), self.config.clone())
     }
 
     /// A gateway, to be called like any gRPC server. It need not be connected, nor even be known, now.

@@ -141,6 +141,39 @@ impl Link {
         self.lock().session.uses(via)
     }
 
+    /// Waits until the session uses the connection `via` no longer: another one took over, or the session is over and has
+    /// said so.
+    ///
+    /// # Cancel safety
+    /// Safe: it only waits.
+    pub async fn unused(&self, via: Attachment) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.lock();
+            if !state.session.uses(via) {
+                return Poll::Ready(());
+            }
+            state.wait_to_move(cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Waits until the session is over, also while its goodbye is still to be sent.
+    ///
+    /// # Cancel safety
+    /// Safe: it only waits.
+    pub async fn closed(&self) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.is_closed() {
+                return Poll::Ready(());
+            }
+            state.wait_to_move(cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Until when the session waits for the gateway to come back; `None` while it is connected.
     #[must_use]
     pub fn detached_until(&self) -> Option<Instant> {
@@ -298,6 +331,10 @@ impl futures_core::Stream for Packets {
             // Sending may make room for others. It never makes more to send, so this task is not woken by it, or it
             // would run for ever.
             state.settle_but_for_sender(now, &mut wakers);
+            if !state.session.uses(self.via) {
+                // The goodbye is out, or another connection took over.
+                wakers.append(&mut state.movers);
+            }
             match next {
                 Some(packet) => Poll::Ready(Some(packet)),
                 None if !state.session.uses(self.via) => Poll::Ready(None),

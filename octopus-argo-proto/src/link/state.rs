@@ -20,6 +20,8 @@ pub(super) struct State {
     aborted: Vec<Waker>,
     /// Who sends, one for each connection: as a rule one, and two while one takes over from another.
     senders: Vec<Waker>,
+    /// Who waits for a connection to be used no longer.
+    pub(super) movers: Vec<Waker>,
     pub(super) timer: Option<Waker>,
     pub(super) acceptor: Option<Waker>,
     pub(super) watcher: Option<Waker>,
@@ -66,6 +68,7 @@ impl State {
             told_timeout: None,
             aborted: Vec::new(),
             senders: Vec::new(),
+            movers: Vec::new(),
             timer: None,
             acceptor: None,
             watcher: None,
@@ -151,9 +154,12 @@ impl State {
 
     /// Wakes the sender of a connection when there may be something to send.
     pub(super) fn wait_to_send(&mut self, waker: &Waker) {
-        if !self.senders.iter().any(|known| known.will_wake(waker)) {
-            self.senders.push(waker.clone());
-        }
+        add(&mut self.senders, waker);
+    }
+
+    /// Wakes whoever waits for the session to leave a connection, or to be over.
+    pub(super) fn wait_to_move(&mut self, waker: &Waker) {
+        add(&mut self.movers, waker);
     }
 
     /// The same, without waking the sender.
@@ -232,6 +238,7 @@ impl State {
             Event::Drained => self.tell(Notice::Drained, wakers),
             Event::Closed(reason) => {
                 self.closed = Some(reason);
+                wakers.append(&mut self.movers);
                 wakers.extend(self.watcher.take());
                 wakers.extend(self.acceptor.take());
             }
@@ -240,6 +247,7 @@ impl State {
 
     fn tell(&mut self, notice: Notice, wakers: &mut Vec<Waker>) {
         self.notices.push_back(notice);
+        wakers.append(&mut self.movers);
         wakers.extend(self.watcher.take());
     }
 
@@ -252,6 +260,12 @@ impl State {
             wakers.extend(slot.reader.take());
             wakers.extend(slot.writer.take());
         }
+    }
+}
+
+fn add(wakers: &mut Vec<Waker>, waker: &Waker) {
+    if !wakers.iter().any(|known| known.will_wake(waker)) {
+        wakers.push(waker.clone());
     }
 }
 

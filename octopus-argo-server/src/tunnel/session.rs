@@ -1,0 +1,125 @@
+//! The session of a gateway, from its hello to its end, over all its connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use octopus_argo_proto::link::{Link, Notice};
+use octopus_argo_proto::session::{Attachment, CloseReason, GoodbyeReason, SessionId};
+use octopus_argo_proto::tunnel::Incoming;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
+
+use crate::follow::follow;
+use crate::registry::Registry;
+use crate::{GatewayId, ServerEvent};
+
+/// How long a goodbye may take to go out.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Hands what arrives over one connection to the session, until the session uses it no longer.
+///
+/// # Cancel safety
+/// Dropped, it leaves the session waiting for what this connection would have brought.
+pub(super) async fn pump(link: Link, via: Attachment, mut incoming: Incoming) {
+    loop {
+        tokio::select! {
+            biased;
+            () = link.unused(via) => return,
+            () = link.closed() => {
+                // A connection that takes nothing any more does not take the goodbye either.
+                let _ = tokio::time::timeout(GOODBYE, link.unused(via)).await;
+                return;
+            }
+            packet = incoming.next() => match packet {
+                Ok(Some(packet)) => link.receive(via, packet),
+                Ok(None) => return link.detach(via),
+                Err(status) => {
+                    tracing::debug!(error = &status as &dyn std::error::Error, "a connection was cut");
+                    return link.detach(via);
+                }
+            },
+        }
+    }
+}
+
+/// What keeps the time of a session, and brings what concerns it as a whole to the registry.
+pub(super) struct Task {
+    pub(super) gateway: GatewayId,
+    pub(super) session: SessionId,
+    pub(super) link: Link,
+    pub(super) registry: Arc<Registry>,
+    /// How often the gateway had been revoked when its credential was checked.
+    pub(super) revocations: u64,
+}
+
+impl Task {
+    pub(super) async fn run(self) {
+        let reason = self.drive().await;
+        tracing::info!(error = &reason as &dyn std::error::Error, "disconnected");
+        if self.registry.detach(&self.gateway, self.session) {
+            self.registry.tell(ServerEvent::Disconnected {
+                gateway: self.gateway,
+                reason,
+            });
+        }
+    }
+
+    async fn drive(&self) -> CloseReason {
+        let mut _follower: Option<AbortOnDropHandle<()>> = None;
+        let (retire, mut retired) = watch::channel(None);
+        let mut timeout = self.link.next_timeout();
+        loop {
+            let timer = async {
+                match timeout {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                notice = self.link.notice() => match notice {
+                    Notice::Established(peer) => {
+                        tracing::info!(peer.software = %peer.software, peer.version = %peer.version, "connected");
+                        if self.registry.revocations(&self.gateway) != self.revocations {
+                            self.link.leave(GoodbyeReason::Revoked, "the credential was revoked");
+                            continue;
+                        }
+                        self.registry.attach(&self.gateway, &self.link, &peer, retire.clone());
+                        let follow = follow(self.gateway.clone(), self.registry.clone());
+                        let task = self.registry.tasks.spawn(follow.in_current_span());
+                        _follower = Some(AbortOnDropHandle::new(task));
+                    }
+                    Notice::Detached { .. } => {
+                        tracing::info!("the connection was lost, and the gateway may come back");
+                        self.registry.interrupted(&self.gateway, self.session);
+                    }
+                    Notice::Resumed => {
+                        tracing::info!("resumed");
+                        self.registry.resumed(&self.gateway, self.session);
+                    }
+                    Notice::Drained => {
+                        let reason = retired.borrow().unwrap_or(GoodbyeReason::Shutdown);
+                        self.link.leave(reason, "");
+                    }
+                    // The gateway goes when its calls are over, and the inventory has no end of its own.
+                    Notice::Draining(_) => _follower = None,
+                    Notice::Closed(reason) => return reason,
+                    _ => {}
+                },
+                () = self.registry.stopping.cancelled() => {
+                    self.link.leave(GoodbyeReason::Shutdown, "the server is shutting down");
+                }
+                Ok(()) = retired.changed() => {
+                    // The inventory is a call without an end of its own.
+                    _follower = None;
+                    let reason = retired.borrow_and_update().unwrap_or(GoodbyeReason::Shutdown);
+                    self.link.drain(reason);
+                }
+                () = timer => self.link.tick(),
+                () = self.link.timeout_changed(timeout) => {}
+            }
+            timeout = self.link.next_timeout();
+        }
+    }
+}
