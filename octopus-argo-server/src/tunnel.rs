@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use octopus_argo_proto::link::{Link, Notice, Packets};
 use octopus_argo_proto::session::{Config, GoodbyeReason, Session, SessionId};
@@ -15,10 +16,11 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 
+use crate::admission::Place;
 use crate::follow::follow;
 use crate::registry::Registry;
 use crate::store::InstanceStore;
-use crate::{GatewayId, ServerEvent};
+use crate::{GatewayId, ServerEvent, TokenHash};
 
 /// The tunnel's service, to be mounted through [`Server::tunnel`](crate::Server::tunnel).
 #[derive(Clone)]
@@ -38,16 +40,17 @@ impl TunnelService {
     }
 
     /// Who is calling. All refusals look alike to the caller: which part was wrong is nobody's business.
-    async fn authenticate(&self, metadata: &MetadataMap) -> Result<(GatewayId, u64), Status> {
+    async fn authenticate(&self, metadata: &MetadataMap) -> Result<Place, Status> {
         let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
         let gateway = text("client-id").and_then(|id| id.parse::<GatewayId>().ok());
         let token = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
         if let (Some(gateway), Some(token)) = (&gateway, token) {
-            let token = SecretString::from(token);
-            let revocations = self.registry.revocations(gateway);
-            match self.store.is_credential(gateway, &token).await {
-                Ok(true) => return Ok((gateway.clone(), revocations)),
-                Ok(false) => {}
+            let token = TokenHash::of(&SecretString::from(token));
+            // Taken before the store is asked, so that what is revoked in between is not let in after.
+            let place = Place::take(&self.registry.admissions, gateway, token);
+            match self.store.authenticate(gateway, &token, SystemTime::now()).await {
+                Ok(true) if !place.is_ended() => return Ok(place),
+                Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -68,7 +71,7 @@ impl tunnel_server::Tunnel for TunnelService {
     type OpenStream = PacketStream;
 
     async fn open(&self, request: Request<Streaming<Packet>>) -> Result<Response<PacketStream>, Status> {
-        let (gateway, revocations) = self.authenticate(request.metadata()).await?;
+        let place = self.authenticate(request.metadata()).await?;
         if self.registry.tasks.is_closed() || self.registry.stopping.is_cancelled() {
             return Err(Status::unavailable("the server is shutting down"));
         }
@@ -78,14 +81,19 @@ impl tunnel_server::Tunnel for TunnelService {
         let session = Session::server(self.config.clone(), SessionId::from_bytes(id), now);
         let link = Link::new(session, || Instant::now().into_std());
         let packets = PacketStream(link.packets());
+        place.hold(&link);
+        let span = tracing::info_span!(
+            "session",
+            gateway.id = %place.gateway(),
+            session.id = %SessionId::from_bytes(id),
+        );
         let attachment = Attachment {
-            gateway: gateway.clone(),
+            gateway: place.gateway().clone(),
+            place,
             session: SessionId::from_bytes(id),
             link,
             registry: self.registry.clone(),
-            revocations,
         };
-        let span = tracing::info_span!("session", gateway.id = %gateway, session.id = %attachment.session);
         self.registry
             .tasks
             .spawn(attachment.run(request.into_inner()).instrument(span));
@@ -102,11 +110,11 @@ impl std::fmt::Debug for TunnelService {
 /// One connection of a gateway, from its hello to its end.
 struct Attachment {
     gateway: GatewayId,
+    /// Kept until the end, so that a session that drains can be ended too.
+    place: Place,
     session: SessionId,
     link: Link,
     registry: Arc<Registry>,
-    /// How often the gateway had been revoked when its credential was checked.
-    revocations: u64,
 }
 
 impl Attachment {
@@ -126,8 +134,7 @@ impl Attachment {
                 notice = self.link.notice() => match notice {
                     Notice::Established(peer) => {
                         tracing::info!(peer.software = %peer.software, peer.version = %peer.version, "connected");
-                        if self.registry.revocations(&self.gateway) != self.revocations {
-                            self.link.leave(GoodbyeReason::Revoked, "the credential was revoked");
+                        if self.place.is_ended() {
                             continue;
                         }
                         self.registry.attach(&self.gateway, &self.link, &peer, retire.clone());
