@@ -131,7 +131,11 @@ impl ServerAddress {
         let (_, rest) = url.split_once("://").ok_or(AddressError::NoScheme)?;
         let (authority, _) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let (host, _) = split_port(host)?;
+        let (host, port) = split_port(host)?;
+        // The number does not matter, but with anything else there the text is no web address.
+        if let Some(port) = port.filter(|port| !port.bytes().all(|byte| byte.is_ascii_digit())) {
+            return Err(AddressError::Port { port: port.into() });
+        }
         Ok(Self {
             host: read_host(host)?,
             port: DEFAULT_PORT,
@@ -240,7 +244,7 @@ impl fmt::Display for ServerAddress {
 }
 
 /// `host:port` taken apart, or the host alone.
-fn split_port(authority: &str) -> Result<(&str, Option<&str>), AddressError> {
+pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<&str>), AddressError> {
     if authority.starts_with('[') {
         let end = authority.find(']').ok_or_else(|| not_a_host(authority))?;
         let (host, rest) = authority.split_at(end + 1);
@@ -257,7 +261,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), AddressError> {
     }
 }
 
-fn read_port(text: &str) -> Result<NonZeroU16, AddressError> {
+pub(crate) fn read_port(text: &str) -> Result<NonZeroU16, AddressError> {
     // `parse` alone would let a plus sign through.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     digits
@@ -266,7 +270,7 @@ fn read_port(text: &str) -> Result<NonZeroU16, AddressError> {
         .ok_or_else(|| AddressError::Port { port: text.into() })
 }
 
-fn read_host(text: &str) -> Result<Host, AddressError> {
+pub(crate) fn read_host(text: &str) -> Result<Host, AddressError> {
     if let Some(inner) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         let ip: Ipv6Addr = inner.parse().map_err(|_| not_a_host(text))?;
         return Ok(Host::Ip(ip.into()));
@@ -405,6 +409,14 @@ mod tests {
         assert_eq!(derive("https://[fd00::5]:443").unwrap(), "grpc://[fd00::5]:8443");
         assert_eq!(derive(""), Err(AddressError::Blank));
         assert_eq!(derive("deploy.example.com"), Err(AddressError::NoScheme));
+        assert_eq!(
+            derive("https://deploy.example.com:").unwrap(),
+            "grpc://deploy.example.com:8443"
+        );
+        assert_eq!(
+            derive("https://deploy.example.com:web"),
+            Err(AddressError::Port { port: "web".into() })
+        );
     }
 
     proptest! {

@@ -35,7 +35,7 @@
 //!
 //! Where to go next: [`read`] for whole fleets, [`scope`] for explanations and plans, [`lint`] for checks without a
 //! deployment, [`index`] for fleets of any size, [`annotation`] for the keys, [`health`] for how healthy all of it is,
-//! [`connection`] for keeping a link alive, [`tls`] for when a server is trusted.
+//! [`connection`] for keeping a link alive, [`tls`] for when a server is trusted, [`setup`] for installing a gateway.
 //!
 //! # Features
 //!
@@ -82,3 +82,5 @@ pub mod tls;
 pub mod http2;
 
 pub mod connection;
+
+pub mod setup;

@@ -44,7 +44,10 @@
     doc = "\n[`session`]: # \"needs the feature `session`\""
 )]
 #![cfg_attr(not(feature = "link"), doc = "\n[`link`]: # \"needs the feature `link`\"")]
-#![cfg_attr(not(feature = "tunnel"), doc = "\n[`tunnel`]: # \"needs the feature `tunnel`\"")]
+#![cfg_attr(
+    not(feature = "tunnel"),
+    doc = "\n[`tunnel`]: # \"needs the feature `tunnel`\""
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Written by tests/generated.rs. Its shape is that of the packages; the modules below give it readable names.

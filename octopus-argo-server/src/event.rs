@@ -1,12 +1,18 @@
 //! What a server tells of its gateways.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use octopus_argo_core::SpaceId;
+use octopus_argo_core::health::octopus::InstanceHealth;
 use octopus_argo_proto::session::CloseReason;
 
-use crate::GatewayId;
+use crate::{GatewayId, Instance, Space};
 
-/// Something that happened to a gateway.
+/// Something that happened to a gateway or to a record.
+///
+/// Changes of records are told when they are stored, and only those that are made through this server: a database that
+/// others write to changes without a word.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ServerEvent {
@@ -59,6 +65,54 @@ pub enum ServerEvent {
     Refused {
         /// The gateway that it wanted to be, where it gave a usable id.
         gateway: Option<GatewayId>,
+    },
+    /// A gateway has a new record.
+    Registered {
+        /// The record.
+        instance: Arc<Instance>,
+        /// Whether the gateway has a new token with it.
+        token_issued: bool,
+    },
+    /// A record has changed.
+    Modified {
+        /// As it is now.
+        instance: Arc<Instance>,
+    },
+    /// A record is gone.
+    Deleted {
+        /// As it was.
+        instance: Arc<Instance>,
+        /// Whether the gateway has no record any more, and so no credential.
+        was_last: bool,
+    },
+    /// A gateway was given a new token.
+    TokenRotated {
+        /// The gateway.
+        gateway: GatewayId,
+        /// Until when the old one is good, if it still is.
+        old_until: Option<SystemTime>,
+    },
+    /// A gateway's credential was taken away.
+    Revoked {
+        /// The gateway.
+        gateway: GatewayId,
+    },
+    /// A health check found something.
+    HealthChecked {
+        /// The gateway.
+        gateway: GatewayId,
+        /// What it found.
+        health: InstanceHealth,
+    },
+    /// A space is there, or has another name.
+    SpacePut {
+        /// The space.
+        space: Space,
+    },
+    /// A space is gone.
+    SpaceRemoved {
+        /// Its id.
+        space: SpaceId,
     },
 }
 

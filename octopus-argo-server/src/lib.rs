@@ -36,13 +36,30 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod id;
-pub use id::{GatewayId, IdError, InstanceId};
+pub use id::{EnvironmentId, GatewayId, IdError, InstanceId, TenantId};
+
+mod token;
+pub use token::{GatewayToken, RandomnessError, TokenHash};
+
+mod web_ui;
+pub use web_ui::{WebUiAddress, WebUiError};
+
+mod instance;
+pub use instance::{
+    CredentialState, GatewayFacts, HealthReport, Installation, Instance, InstanceName, NameError, Space,
+};
 
 mod store;
-pub use store::{GatewayToken, Instance, InstanceStore, MemoryStore, RandomnessError, StoreError};
+pub use store::{
+    Deleted, InstanceChange, InstancePage, InstanceQuery, InstanceStore, MemoryStore, Observation,
+    Registered, Registration, StoreError, TokenChoice,
+};
 
 mod server;
 pub use server::Server;
+
+mod instances;
+pub use instances::{Enrolment, Instances, Overlap};
 
 mod tunnel;
 pub use tunnel::TunnelService;
@@ -62,6 +79,7 @@ pub use fleet::{Fleet, InstanceView};
 mod event;
 pub use event::{Connection, ServerEvent};
 
+mod admission;
 mod follow;
 mod registry;
 mod replica;

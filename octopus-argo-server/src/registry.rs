@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Admissions;
 use crate::replica::Replica;
 use crate::{Connection, GatewayId, ServerEvent, TunnelError};
 
@@ -21,8 +22,8 @@ const MOST_PARTING: usize = 8;
 
 pub(crate) struct Registry {
     entries: Mutex<HashMap<GatewayId, Entry>>,
-    /// How often each gateway has been revoked, so that one that was let in before cannot be attached after.
-    revocations: Mutex<HashMap<GatewayId, u64>>,
+    /// Every session there is, live, draining or in its handshake, by the credential that it came with.
+    pub(crate) admissions: Arc<Admissions>,
     events: broadcast::Sender<ServerEvent>,
     /// Every task that the server started.
     pub(crate) tasks: TaskTracker,
@@ -33,6 +34,8 @@ struct Entry {
     session: Option<Live>,
     /// Sessions that ended while their gateway was away, and the goodbye that it is to find when it comes back.
     parting: Vec<Parting>,
+    /// It was deleted. Nothing is kept of it when its session is over.
+    forgotten: bool,
     offline_since: Option<Instant>,
     replica: Arc<Replica>,
 }
@@ -61,7 +64,7 @@ impl Registry {
     pub(crate) fn new(stopping: CancellationToken) -> Self {
         Self {
             entries: Mutex::default(),
-            revocations: Mutex::default(),
+            admissions: Arc::default(),
             events: broadcast::channel(EVENTS).0,
             tasks: TaskTracker::new(),
             stopping,
@@ -103,7 +106,9 @@ impl Registry {
             Some(Entry {
                 session: Some(live), ..
             }) => match live.interrupted {
-                Some(since) => Connection::Interrupted { for_: since.elapsed() },
+                Some(since) => Connection::Interrupted {
+                    for_: since.elapsed(),
+                },
                 None => Connection::Online {
                     for_: live.since.elapsed(),
                     version: live.peer.version.clone(),
@@ -142,11 +147,9 @@ impl Registry {
         };
         let before = {
             let mut entries = self.entries();
-            entries
-                .entry(gateway.clone())
-                .or_insert_with(Entry::new)
-                .session
-                .replace(live)
+            let entry = entries.entry(gateway.clone()).or_insert_with(Entry::new);
+            entry.forgotten = false;
+            entry.session.replace(live)
         };
         if self.tasks.is_closed() {
             self.retire_all(GoodbyeReason::Shutdown);
@@ -232,6 +235,16 @@ impl Registry {
         live.map(act).is_some()
     }
 
+    /// Forgets a gateway that is deleted: whoever registers under its id is another one.
+    pub(crate) fn forget(&self, gateway: &GatewayId) {
+        let mut entries = self.entries();
+        match entries.get_mut(gateway) {
+            // Its session is ending, and is to be told of when it has.
+            Some(entry) if entry.session.is_some() => entry.forgotten = true,
+            _ => drop(entries.remove(gateway)),
+        }
+    }
+
     /// The session is over. Does nothing if the gateway has another one by now.
     pub(crate) fn detach(&self, gateway: &GatewayId, session: SessionId) -> bool {
         let mut entries = self.entries();
@@ -239,35 +252,12 @@ impl Registry {
             return false;
         };
         let was_live = entry.session.take_if(|live| live.id == session).is_some();
-        if was_live {
+        if was_live && entry.forgotten {
+            entries.remove(gateway);
+        } else if was_live {
             entry.offline_since = Some(Instant::now());
         }
         was_live
-    }
-
-    /// How often a gateway has been revoked. To be asked before its credential is checked.
-    pub(crate) fn revocations(&self, gateway: &GatewayId) -> u64 {
-        let revocations = self.revocations.lock().unwrap_or_else(PoisonError::into_inner);
-        revocations.get(gateway).copied().unwrap_or_default()
-    }
-
-    /// Ends what a gateway has, and what is about to be attached.
-    pub(crate) fn revoke(&self, gateway: &GatewayId) {
-        let mut revocations = self.revocations.lock().unwrap_or_else(PoisonError::into_inner);
-        *revocations.entry(gateway.clone()).or_default() += 1;
-        drop(revocations);
-        self.end(gateway, GoodbyeReason::Revoked, "the credential was revoked");
-    }
-
-    /// Ends the live session of a gateway.
-    fn end(&self, gateway: &GatewayId, reason: GoodbyeReason, message: &str) {
-        let link = self
-            .entries()
-            .get(gateway)
-            .and_then(|entry| Some(entry.session.as_ref()?.link.clone()));
-        if let Some(link) = link {
-            link.leave(reason, message);
-        }
     }
 
     /// Lets every live session run out.
@@ -283,6 +273,7 @@ impl Entry {
         Self {
             session: None,
             parting: Vec::new(),
+            forgotten: false,
             offline_since: None,
             replica: Arc::default(),
         }

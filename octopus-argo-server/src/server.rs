@@ -9,8 +9,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::fleet::{Fleet, InstanceView};
 use crate::handle::Gateway;
+use crate::instances::Instances;
 use crate::registry::Registry;
-use crate::store::{InstanceStore, StoreError};
+use crate::store::{InstanceQuery, InstanceStore, StoreError};
 use crate::tunnel::TunnelService;
 use crate::{Connection, GatewayId, ServerEvent};
 
@@ -99,7 +100,13 @@ impl Server {
             }
         };
         Ok(Fleet::new(
-            self.store.instances().await?.into_iter().map(view).collect(),
+            self.store
+                .instances(&InstanceQuery::default())
+                .await?
+                .instances
+                .into_iter()
+                .map(view)
+                .collect(),
         ))
     }
 
@@ -109,9 +116,16 @@ impl Server {
         self.registry.subscribe()
     }
 
-    /// Ends the session of a gateway whose credential was taken away, and tells it so.
+    /// The records of instances: to register, change and delete them, and to rotate and revoke what admits gateways.
+    #[must_use]
+    pub fn instances(&self) -> Instances {
+        Instances::new(self.store.clone(), self.registry.clone())
+    }
+
+    /// Ends every session of a gateway at once, those that drain or are just beginning too, and tells the gateway that
+    /// it is not wanted. Its credential stays: [`Instances::revoke`] takes it away and does this.
     pub fn revoke(&self, id: &GatewayId) {
-        self.registry.revoke(id);
+        self.registry.admissions.end(id, GoodbyeReason::Revoked);
     }
 
     /// Ends in good order: gateways are told to come back later, open calls may go on for `grace`, and every task that

@@ -103,7 +103,7 @@ impl Tour {
         store.set_credential(&id, &token);
         store.put(Instance::new(
             "ArgoCDGateways-1".parse()?,
-            "quickstart",
+            "quickstart".parse()?,
             id.clone(),
         ));
 

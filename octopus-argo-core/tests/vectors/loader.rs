@@ -36,10 +36,34 @@ pub(crate) fn run(file: &str, ops: &[&str], judge: Judge) {
     }
 }
 
+/// Runs those cases of `file` whose operations `owner` owns. `owners` says who owns which: an operation that is in nobody's
+/// list fails here too, so that each target alone sees it.
+///
+/// The file of the repository has cases for every owner. Another file may have none for this one, and the run says so.
+pub(crate) fn run_own(file: &str, owners: &[(&str, &[&str])], owner: &str, judge: Judge) {
+    let Some(text) = load(file) else { return };
+    match check_own(&text, owners, owner, judge) {
+        Ok(count) if count > 0 => {}
+        Ok(_) if elsewhere().is_some() => say(&format!("SKIPPED: {file} has no case for {owner}")),
+        Ok(_) => panic!("{file}: no case for {owner}"),
+        Err(report) => panic!("{file}: {report}"),
+    }
+}
+
+/// A line that is seen in a test that passes, where macros are silent.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The folder that was named instead of the repository's.
+fn elsewhere() -> Option<PathBuf> {
+    let folder = env::var_os("OCTOPUS_ARGO_VECTORS").filter(|folder| !folder.is_empty());
+    folder.map(PathBuf::from)
+}
+
 /// The text of `file`, or `None` where another folder was named and lacks it.
 fn load(file: &str) -> Option<String> {
-    let other = env::var_os("OCTOPUS_ARGO_VECTORS").filter(|folder| !folder.is_empty());
-    let other = other.map(PathBuf::from);
+    let other = elsewhere();
     let ours = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors");
     let folder = other.clone().unwrap_or_else(ours);
     // A folder misspelt would skip everything.
@@ -48,12 +72,10 @@ fn load(file: &str) -> Option<String> {
     match fs::read_to_string(&path) {
         Ok(text) => Some(text),
         Err(error) if other.is_some() && error.kind() == io::ErrorKind::NotFound => {
-            // Not a macro: those are silent in a test that passes, and this must be seen.
-            let _ = writeln!(
-                io::stderr(),
+            say(&format!(
                 "SKIPPED: {} does not exist, so its cases were not run",
                 path.display()
-            );
+            ));
             None
         }
         Err(error) => panic!("cannot read {}: {error}", path.display()),
@@ -62,6 +84,21 @@ fn load(file: &str) -> Option<String> {
 
 /// How many cases ran, or everything that is wrong.
 fn check(text: &str, ops: &[&str], judge: Judge) -> Result<usize, String> {
+    check_own(text, &[("", ops)], "", judge)
+}
+
+/// How many cases of `owner` ran, or everything that is wrong.
+fn check_own(text: &str, owners: &[(&str, &[&str])], owner: &str, judge: Judge) -> Result<usize, String> {
+    let own = owners.iter().find(|(name, _)| *name == owner);
+    let (_, own) = own.ok_or_else(|| format!("{owner} is no owner"))?;
+    let mut all: Vec<&str> = owners.iter().flat_map(|(_, ops)| ops.iter().copied()).collect();
+    all.sort_unstable();
+    if let Some(twice) = all
+        .windows(2)
+        .find_map(|pair| (pair[0] == pair[1]).then_some(pair[0]))
+    {
+        return Err(format!("the operation {twice:?} is owned twice"));
+    }
     let cases: Vec<Value> =
         serde_json::from_str(text).map_err(|error| format!("no list of cases: {error}"))?;
     if cases.is_empty() {
@@ -69,19 +106,26 @@ fn check(text: &str, ops: &[&str], judge: Judge) -> Result<usize, String> {
     }
     let mut report = String::new();
     let mut failed = 0;
+    let mut ran = 0;
     for (number, case) in cases.iter().enumerate() {
         let id = case
             .get("id")
             .and_then(Value::as_str)
             .map_or_else(|| format!("case {number}"), str::to_owned);
-        if let Err(difference) = run_case(case, ops, judge) {
+        let op = case.pointer("/input/op").and_then(Value::as_str);
+        // Whoever owns it runs it.
+        if op.is_some_and(|op| all.contains(&op) && !own.contains(&op)) {
+            continue;
+        }
+        ran += 1;
+        if let Err(difference) = run_case(case, own, judge) {
             failed += 1;
             let _ = write!(report, "\n  {id}: {difference}");
         }
     }
     match failed {
-        0 => Ok(cases.len()),
-        _ => Err(format!("{failed} of {} cases fail{report}", cases.len())),
+        0 => Ok(ran),
+        _ => Err(format!("{failed} of {ran} cases fail{report}")),
     }
 }
 
@@ -177,6 +221,33 @@ fn every_mistake_of_a_file_is_reported_at_once() {
     ] {
         assert!(report.contains(part), "{part}: {report}");
     }
+}
+
+#[test]
+fn each_owner_runs_its_own_cases_and_sees_those_of_nobody() {
+    let judge: Judge = |op, _| Ok(serde_json::json!({ "op": op }));
+    let case = |op: &str| {
+        format!(
+            r#"{{"id": "{op}", "description": "d", "input": {{"op": "{op}"}}, "expect": {{"op": "{op}"}}}}"#
+        )
+    };
+    let owners: &[(&str, &[&str])] = &[("core", &["a", "b"]), ("proto", &["c"])];
+    let text = format!("[{}]", ["a", "b", "c"].map(case).join(","));
+    assert_eq!(check_own(&text, owners, "core", judge), Ok(2));
+    assert_eq!(check_own(&text, owners, "proto", judge), Ok(1));
+    assert_eq!(
+        check_own(&format!("[{}]", case("a")), owners, "proto", judge),
+        Ok(0)
+    );
+    let text = format!("[{}]", ["a", "d"].map(case).join(","));
+    for owner in ["core", "proto"] {
+        let report = check_own(&text, owners, owner, judge).unwrap_err();
+        assert!(report.contains("nobody owns the operation \"d\""), "{report}");
+    }
+    assert!(check_own(&text, owners, "client", judge).is_err());
+    let twice: &[(&str, &[&str])] = &[("core", &["a"]), ("proto", &["a"])];
+    let report = check_own(&text, twice, "core", judge).unwrap_err();
+    assert_eq!(report, "the operation \"a\" is owned twice");
 }
 
 #[test]

@@ -7,10 +7,13 @@
 )]
 
 mod loader;
+mod owners;
 
+mod connection;
 mod health;
 mod resource;
 mod scoping;
+mod setup;
 mod sync;
 // Label filters are regular expressions.
 #[cfg(feature = "regex")]

@@ -83,6 +83,12 @@ impl Link {
         }
     }
 
+    /// Whether both are the same session.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// How many calls are open.
     #[must_use]
     pub fn open_calls(&self) -> usize {

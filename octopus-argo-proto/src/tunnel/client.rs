@@ -64,5 +64,8 @@ fn of_http(status: http::StatusCode) -> Status {
         401 | 403 | 429 | 502 | 503 | 504 => Code::Unavailable,
         _ => Code::Unknown,
     };
-    Status::new(code, format!("something on the way answered with HTTP {}", status.as_u16()))
+    Status::new(
+        code,
+        format!("something on the way answered with HTTP {}", status.as_u16()),
+    )
 }

@@ -209,7 +209,9 @@ impl Buf for Limited<'_> {
         self.left -= count;
         self.pieces.len -= count;
         while count > 0 {
-            let Some(piece) = self.pieces.pieces.front_mut() else { return };
+            let Some(piece) = self.pieces.pieces.front_mut() else {
+                return;
+            };
             if piece.len() > count {
                 piece.advance(count);
                 return;
@@ -220,7 +222,12 @@ impl Buf for Limited<'_> {
     }
 
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
-        if let Some(piece) = self.pieces.pieces.front().filter(|piece| piece.len() >= len && self.left >= len) {
+        if let Some(piece) = self
+            .pieces
+            .pieces
+            .front()
+            .filter(|piece| piece.len() >= len && self.left >= len)
+        {
             let bytes = piece.slice(..len);
             self.advance(len);
             return bytes;

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -22,9 +23,10 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
+use crate::admission::Place;
 use crate::registry::Registry;
 use crate::store::InstanceStore;
-use crate::{GatewayId, ServerEvent};
+use crate::{GatewayId, ServerEvent, TokenHash};
 
 /// The tunnel's service, to be mounted through [`Server::tunnel`](crate::Server::tunnel).
 #[derive(Clone)]
@@ -44,16 +46,17 @@ impl TunnelService {
     }
 
     /// Who is calling. All refusals look alike to the caller: which part was wrong is nobody's business.
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<(GatewayId, u64), Status> {
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Place, Status> {
         let text = |key| headers.get(key).and_then(|value| value.to_str().ok());
         let gateway = text("client-id").and_then(|id| id.parse::<GatewayId>().ok());
         let token = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
         if let (Some(gateway), Some(token)) = (&gateway, token) {
-            let token = SecretString::from(token);
-            let revocations = self.registry.revocations(gateway);
-            match self.store.is_credential(gateway, &token).await {
-                Ok(true) => return Ok((gateway.clone(), revocations)),
-                Ok(false) => {}
+            let token = TokenHash::of(&SecretString::from(token));
+            // Taken before the store is asked, so that what is revoked in between is not let in after.
+            let place = Place::take(&self.registry.admissions, gateway, token);
+            match self.store.authenticate(gateway, &token, SystemTime::now()).await {
+                Ok(true) if !place.is_ended() => return Ok(place),
+                Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -70,7 +73,8 @@ impl TunnelService {
 
     /// Lets a gateway in, which then has a session or goes on with the one that it had.
     async fn open(self, headers: HeaderMap, body: Body) -> Result<http::Response<Body>, Status> {
-        let (gateway, revocations) = self.authenticate(&headers).await?;
+        let place = self.authenticate(&headers).await?;
+        let gateway = place.gateway().clone();
         if self.registry.tasks.is_closed() || self.registry.stopping.is_cancelled() {
             return Err(Status::unavailable("the server is shutting down"));
         }
@@ -86,6 +90,7 @@ impl TunnelService {
         };
         let refusal = match self.resume(&gateway, &hello) {
             Some(Ok((link, via))) => {
+                place.resumed(&link);
                 let pump = session::pump(link.clone(), via, incoming);
                 self.registry.tasks.spawn(pump.in_current_span());
                 return Ok(answer(&link, via));
@@ -97,6 +102,7 @@ impl TunnelService {
             None => None,
         };
         let (link, id) = self.begin(refusal)?;
+        place.hold(&link);
         link.receive(Attachment::FIRST, hello);
         let span = tracing::info_span!("session", gateway.id = %gateway, session.id = %id);
         let pump = session::pump(link.clone(), Attachment::FIRST, incoming);
@@ -107,14 +113,18 @@ impl TunnelService {
             session: id,
             link,
             registry: self.registry.clone(),
-            revocations,
+            place,
         };
         self.registry.tasks.spawn(task.run().instrument(span));
         Ok(response)
     }
 
     /// The session that the gateway wants to go on with, where it does.
-    fn resume(&self, gateway: &GatewayId, hello: &Packet) -> Option<Result<(Link, Attachment), ResumeRefusal>> {
+    fn resume(
+        &self,
+        gateway: &GatewayId,
+        hello: &Packet,
+    ) -> Option<Result<(Link, Attachment), ResumeRefusal>> {
         let wanted = wants_to_resume(hello)?;
         let Some(link) = self.registry.resumable(gateway, wanted) else {
             return Some(Err(ResumeRefusal::UnknownSession));
@@ -170,7 +180,10 @@ where
             let answer = if parts.uri.path() == tunnel::PATH {
                 service.open(parts.headers, body).await
             } else {
-                Err(Status::new(Code::Unimplemented, "the tunnel has one method, Open"))
+                Err(Status::new(
+                    Code::Unimplemented,
+                    "the tunnel has one method, Open",
+                ))
             };
             Ok(answer.unwrap_or_else(|status| status.into_http()))
         })

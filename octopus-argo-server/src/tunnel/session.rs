@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
+use crate::admission::Place;
 use crate::follow::follow;
 use crate::registry::Registry;
 use crate::{GatewayId, ServerEvent};
@@ -49,8 +50,8 @@ pub(super) struct Task {
     pub(super) session: SessionId,
     pub(super) link: Link,
     pub(super) registry: Arc<Registry>,
-    /// How often the gateway had been revoked when its credential was checked.
-    pub(super) revocations: u64,
+    /// Kept until the end, so that a session that drains can be ended too.
+    pub(super) place: Place,
 }
 
 impl Task {
@@ -81,8 +82,7 @@ impl Task {
                 notice = self.link.notice() => match notice {
                     Notice::Established(peer) => {
                         tracing::info!(peer.software = %peer.software, peer.version = %peer.version, "connected");
-                        if self.registry.revocations(&self.gateway) != self.revocations {
-                            self.link.leave(GoodbyeReason::Revoked, "the credential was revoked");
+                        if self.place.is_ended() {
                             continue;
                         }
                         self.registry.attach(&self.gateway, &self.link, &peer, retire.clone());

@@ -248,7 +248,7 @@ async fn a_scope_is_answered_over_all_gateways_of_its_space() {
     octopus.store.put(
         Instance::new(
             "ArgoCDGateways-3".parse().unwrap(),
-            "three",
+            "three".parse().unwrap(),
             OTHER.parse().unwrap(),
         )
         .in_space(spaces[1].clone()),

@@ -152,9 +152,11 @@ async fn the_whole_flow(log: &Everything, token: &GatewayToken, wrong: &GatewayT
     let grace = Duration::from_millis(200);
     let octopus = Octopus::start().await;
     octopus.store.set_credential(&id(), token);
-    octopus
-        .store
-        .put(Instance::new("ArgoCDGateways-1".parse().unwrap(), "one", id()));
+    octopus.store.put(Instance::new(
+        "ArgoCDGateways-1".parse().unwrap(),
+        "one".parse().unwrap(),
+        id(),
+    ));
     let sim = argo_cd().start().await.unwrap();
     sim.fleet()
         .set_logs(&app("web"), "web-1", ["a line", "another"])

@@ -109,7 +109,11 @@ impl Octopus {
     pub(crate) fn credential(&self, gateway: &str, instance: &str) -> Credentials {
         let token = GatewayToken::generate().unwrap();
         self.store.set_credential(&gateway.parse().unwrap(), &token);
-        let record = Instance::new(instance.parse().unwrap(), instance, gateway.parse().unwrap());
+        let record = Instance::new(
+            instance.parse().unwrap(),
+            instance.parse().unwrap(),
+            gateway.parse().unwrap(),
+        );
         self.store.put(record);
         credentials(gateway, &token)
     }
