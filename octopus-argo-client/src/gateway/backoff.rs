@@ -26,15 +26,20 @@ impl Backoff {
 
     /// The next wait.
     pub(crate) fn next(&mut self) -> Duration {
+        let share = self.fraction();
+        let wait = Self::LEAST + self.limit.saturating_sub(Self::LEAST).mul_f64(share);
+        self.limit = (self.limit * 2).min(Self::MOST);
+        wait
+    }
+
+    /// A number from 0 up to 1, for whatever is not to happen to many at once.
+    pub(crate) fn fraction(&mut self) -> f64 {
         // Knuth's constants for 64 bits; the upper bits are the random ones.
         self.state = self
             .state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let share = f64::from(u32::try_from(self.state >> 33).unwrap_or(0)) / f64::from(1_u32 << 31);
-        let wait = Self::LEAST + self.limit.saturating_sub(Self::LEAST).mul_f64(share);
-        self.limit = (self.limit * 2).min(Self::MOST);
-        wait
+        f64::from(u32::try_from(self.state >> 33).unwrap_or(0)) / f64::from(1_u32 << 31)
     }
 
     /// Something worked: begin anew.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use octopus_argo_proto::session::{CloseReason, GoodbyeReason, Peer};
+use octopus_argo_proto::session::{CloseReason, GoodbyeReason, Peer, ResumeRefusal};
 
 use crate::connection::ConnectError;
 
@@ -20,12 +20,32 @@ pub enum GatewayEvent {
         /// After how long it is tried again.
         retry_in: Duration,
     },
+    /// The connection was lost, and the session waits: its calls go on when the gateway is back.
+    Interrupted {
+        /// After how long it connects again.
+        retry_in: Duration,
+    },
+    /// The session goes on over another connection, after a cut or because the one before was replaced. No call was lost.
+    Resumed,
+    /// The gateway came back, and the server has begun a new session. The calls of the one before have ended.
+    ResumeRefused(ResumeRefusal),
     /// The tunnel was open and is not any more. It is opened again.
     Disconnected {
         /// Why.
         reason: CloseReason,
         /// After how long.
         retry_in: Duration,
+    },
+    /// A health check failed: an outage has begun. The connection is made anew, and the tunnel is opened again once a check
+    /// succeeds. Told once an outage; [`GatewayEvent::Up`] follows, or the gateway gives up.
+    Down {
+        /// What failed: the check, or the connection that it should have gone over.
+        error: ConnectError,
+    },
+    /// A health check succeeded again: the outage is over.
+    Up {
+        /// How long it lasted, from the first check that failed.
+        outage: Duration,
     },
     /// It is otherwise with Argo CD than before.
     ArgoCd(ArgoCdState),
@@ -44,9 +64,16 @@ impl fmt::Display for GatewayEvent {
                     Causes(error)
                 )
             }
+            Self::Interrupted { retry_in } => {
+                write!(f, "the connection was lost; connecting again in {retry_in:.1?}")
+            }
+            Self::Resumed => f.write_str("resumed"),
+            Self::ResumeRefused(refusal) => write!(f, "the session was not resumed: {refusal}"),
             Self::Disconnected { reason, retry_in } => {
                 write!(f, "disconnected: {reason}; connecting again in {retry_in:.1?}")
             }
+            Self::Down { error } => write!(f, "down: {}", Causes(error)),
+            Self::Up { outage } => write!(f, "up again after {outage:.1?}"),
             Self::ArgoCd(state) => state.fmt(f),
             Self::Stopped(reason) => write!(f, "stopped: {}", Causes(reason)),
         }
@@ -152,6 +179,16 @@ pub enum Stopped {
     /// It can never connect as it is configured.
     #[error("cannot connect")]
     Connect(#[source] ConnectError),
+    /// The server was out of reach or not healthy for too long. It never happens unless a limit is set; see
+    /// [`GatewayBuilder::health_checks`](crate::GatewayBuilder::health_checks).
+    #[error("gave up after {outage:.1?} without a healthy server")]
+    #[non_exhaustive]
+    GaveUp {
+        /// How long, from the first health check that failed.
+        outage: Duration,
+        /// What failed last.
+        source: ConnectError,
+    },
     /// The server sent it away for good.
     #[error("the server sent the gateway away ({reason})")]
     #[non_exhaustive]

@@ -1,25 +1,23 @@
 //! Connecting, and connecting again.
 
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use octopus_argo_proto::link::{Link, Notice};
-use octopus_argo_proto::session::{
-    CloseReason, Config as SessionConfig, GoodbyeReason, InstanceId, MAX_PACKET, Session,
-};
-use octopus_argo_proto::v1::Packet;
-use octopus_argo_proto::v1::tunnel_client::TunnelClient;
+use octopus_argo_core::connection::KeepAliveConfig;
+use octopus_argo_proto::session::{CloseReason, Config as SessionConfig, GoodbyeReason, InstanceId};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming};
 use tracing::Instrument as _;
 
+use super::arm::{self, Arm};
 use super::backoff::Backoff;
+use super::drive::{Drive, Driven};
+use super::health::Health;
+use super::rotation::Rotation;
+use super::tunnel::Tunnel;
 use super::{GatewayEvent, GatewayState, Shared, Stopped};
-use crate::answer::answer;
 use crate::connection::{self, Config, ConnectError};
 use crate::router::Router;
 
@@ -27,25 +25,27 @@ use crate::router::Router;
 /// not throw each other out all day.
 const AFTER_SUPERSEDED: Duration = Duration::from_secs(60);
 
-/// How long a tunnel has to have been open for the next attempt to come soon again.
-const LASTED: Duration = Duration::from_secs(10);
-
 pub(super) struct Run {
     pub(super) connection: Config,
     pub(super) session: SessionConfig,
     pub(super) router: Router,
     pub(super) instance: InstanceId,
     pub(super) backoff: Backoff,
+    /// None where health checks are switched off.
+    pub(super) health: Option<KeepAliveConfig>,
+    pub(super) rotation: Rotation,
     pub(super) shared: Arc<Shared>,
     pub(super) stopping: CancellationToken,
 }
 
 /// How one attempt ended.
-enum Outcome {
+pub(super) enum Outcome {
     /// No tunnel was opened.
     Failed(ConnectError),
-    /// A tunnel was open.
+    /// The session is over.
     Closed(CloseReason),
+    /// The connection is gone, and the session waits for another one.
+    Interrupted,
 }
 
 impl Run {
@@ -61,26 +61,47 @@ impl Run {
     }
 
     async fn attempts(&mut self) -> Stopped {
+        let mut health = Health::new(self.health);
+        let mut tunnel = None;
         loop {
             if self.is_draining() {
                 return Stopped::ShutDown;
             }
             let stopping = self.stopping.clone();
-            let Some(outcome) = stopping.run_until_cancelled(self.attempt()).await else {
+            let Some(outcome) = stopping
+                .run_until_cancelled(self.attempt(&mut tunnel, &mut health))
+                .await
+            else {
                 return Stopped::ShutDown;
             };
             if self.is_draining() {
                 return Stopped::ShutDown;
             }
-            let wait = match self.next_wait(outcome) {
+            let unreachable = match &outcome {
+                Outcome::Failed(error) => error.is_unreachable().then(|| error.clone()),
+                Outcome::Closed(_) | Outcome::Interrupted => None,
+            };
+            let wait = match self.next_wait(outcome, &mut health) {
                 ControlFlow::Break(stopped) => return stopped,
                 ControlFlow::Continue(wait) => wait,
             };
             let mut state = self.shared.state.subscribe();
-            tokio::select! {
-                () = self.stopping.cancelled() => return Stopped::ShutDown,
-                () = draining(&mut state) => return Stopped::ShutDown,
-                () = tokio::time::sleep(wait) => {}
+            let mut waited = pin!(tokio::time::sleep(wait));
+            loop {
+                tokio::select! {
+                    biased;
+                    () = self.stopping.cancelled() => return Stopped::ShutDown,
+                    () = draining(&mut state) => return Stopped::ShutDown,
+                    () = &mut waited => break,
+                    () = health.due(), if unreachable.is_some() => {
+                        if let Some(error) = &unreachable {
+                            health.not_connected(error, &self.shared);
+                        }
+                        if let Some(stopped) = health.gave_up() {
+                            return stopped;
+                        }
+                    }
+                }
             }
         }
     }
@@ -90,15 +111,34 @@ impl Run {
     }
 
     /// Whether to try again, and when.
-    fn next_wait(&mut self, outcome: Outcome) -> ControlFlow<Stopped, Duration> {
+    fn next_wait(&mut self, outcome: Outcome, health: &mut Health) -> ControlFlow<Stopped, Duration> {
+        if let Outcome::Failed(error) = &outcome
+            && error.is_unreachable()
+        {
+            health.not_connected(error, &self.shared);
+        }
+        if let Some(stopped) = health.gave_up() {
+            return ControlFlow::Break(stopped);
+        }
         match outcome {
             Outcome::Failed(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "not connected");
+                self.shared.failed(&error);
                 if !error.is_retryable() {
                     return ControlFlow::Break(Stopped::Connect(error));
                 }
-                let retry_in = self.backoff.next();
+                let retry_in = match &error {
+                    // A server that is there and not well is asked again when that is due.
+                    ConnectError::Unhealthy { .. } => health.next_in(),
+                    _ => self.backoff.next(),
+                };
                 self.shared.tell(GatewayEvent::ConnectFailed { error, retry_in });
+                ControlFlow::Continue(retry_in)
+            }
+            Outcome::Interrupted => {
+                let retry_in = self.backoff.next();
+                tracing::info!(?retry_in, "the connection was lost");
+                self.shared.tell(GatewayEvent::Interrupted { retry_in });
                 ControlFlow::Continue(retry_in)
             }
             Outcome::Closed(reason) => {
@@ -123,125 +163,84 @@ impl Run {
         }
     }
 
-    /// Connects once, and keeps the tunnel for as long as it holds.
-    async fn attempt(&mut self) -> Outcome {
+    /// Tells of a session that ended while there was no connection.
+    async fn note_end(&self, tunnel: &mut Option<Tunnel>) {
+        let Some(over) = tunnel.take_if(|tunnel| tunnel.link().is_closed()) else {
+            return;
+        };
+        let reason = over.reason().await;
+        over.finish().await;
+        tracing::info!(error = &reason as &dyn std::error::Error, "the session is over");
+        self.shared.tell(GatewayEvent::Disconnected {
+            reason,
+            retry_in: Duration::ZERO,
+        });
+    }
+
+    /// Connects once, and keeps the session going for as long as a connection holds.
+    async fn attempt(&mut self, tunnel: &mut Option<Tunnel>, health: &mut Health) -> Outcome {
         let connection = match connection::connect(&self.connection).await {
             Ok(connection) => connection,
             Err(error) => return Outcome::Failed(error),
         };
-        let now = Instant::now().into_std();
-        let session = Session::gateway(self.session.clone(), self.instance, now);
-        let link = Link::new(session, || Instant::now().into_std());
-        let mut tunnel = TunnelClient::new(connection).max_decoding_message_size(MAX_PACKET);
+        if health.is_down()
+            && let Err(error) = health.check(&connection, &self.shared).await
+        {
+            return Outcome::Failed(error);
+        }
+        self.note_end(tunnel).await;
+        let before = tunnel.take();
+        let (current, via) = match before.and_then(Tunnel::come_back) {
+            Some(ready) => ready,
+            None => Tunnel::begin(self.session.clone(), self.instance, &self.router),
+        };
+        let link = current.link().clone();
+        let odometer = self.rotation.begin(self.backoff.fraction());
         let mut state = self.shared.state.subscribe();
         let opened = tokio::select! {
-            opened = tokio::time::timeout(SessionConfig::HANDSHAKE_TIMEOUT, tunnel.open(link.packets())) => opened,
+            opened = arm::open(&link, via, connection, odometer) => opened,
             () = draining(&mut state) => {
                 return Outcome::Closed(CloseReason::Ended(GoodbyeReason::Shutdown));
             }
         };
-        let opened =
-            opened.unwrap_or_else(|_| Err(Status::deadline_exceeded("the server did not answer in time")));
-        let inbound = match opened {
-            Ok(response) => response.into_inner(),
-            Err(status) => return Outcome::Failed(not_opened(status)),
+        let outcome = match opened {
+            Ok(arm) => self.drive(&current, arm, health).await,
+            Err(error) => Outcome::Failed(error),
         };
-        let outcome = self.drive(&link, inbound).await;
-        // Whoever holds a call of this link learns that it is over.
-        link.lost();
+        if link.is_closed() {
+            current.finish().await;
+        } else {
+            *tunnel = Some(current);
+        }
         outcome
     }
 
-    /// Moves packets, and lets the router answer calls, until the session is over.
-    async fn drive(&mut self, link: &Link, mut inbound: Streaming<Packet>) -> Outcome {
-        let mut calls = JoinSet::new();
-        let mut timeout = link.next_timeout();
-        let mut state = self.shared.state.subscribe();
-        let mut refused = None;
-        let mut established: Option<Instant> = None;
-        let mut told_to_drain = false;
+    /// Lets one connection after the other carry the session, while each takes over from the one before it.
+    async fn drive(&mut self, tunnel: &Tunnel, mut arm: Arm, health: &mut Health) -> Outcome {
         loop {
-            let timer = async {
-                match timeout {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
+            let drive = Drive {
+                link: tunnel.link(),
+                config: &self.connection,
+                rotation: self.rotation,
+                jitter: self.backoff.fraction(),
+                shared: &self.shared,
             };
-            tokio::select! {
-                biased;
-                notice = link.notice() => match notice {
-                    Notice::Established(peer) => {
-                        tracing::info!(peer.software = %peer.software, peer.version = %peer.version, "connected");
-                        established = Some(Instant::now());
-                        self.shared.state.send_if_modified(|state| {
-                            let connecting = *state == GatewayState::Connecting;
-                            if connecting { *state = GatewayState::Connected; }
-                            connecting
-                        });
-                        self.shared.tell(GatewayEvent::Connected(peer));
-                    }
-                    Notice::Drained => link.leave(GoodbyeReason::Shutdown, "the gateway is shutting down"),
-                    Notice::Closed(reason) => {
-                        self.shared.state.send_if_modified(|state| {
-                            let connected = *state == GatewayState::Connected;
-                            if connected { *state = GatewayState::Connecting; }
-                            connected
-                        });
-                        // The goodbye still has to go out: until the server has closed its side.
-                        if matches!(reason, CloseReason::Ended(_)) {
-                            let rest = async { while let Ok(Some(_)) = inbound.message().await {} };
-                            let _ = tokio::time::timeout(Duration::from_secs(1), rest).await;
-                        }
-                        calls.shutdown().await;
-                        // A connection that is cut as soon as it stands is no success.
-                        if established.is_some_and(|since| since.elapsed() >= LASTED) {
-                            self.backoff.reset();
-                        }
-                        return match refused {
-                            Some(error) => Outcome::Failed(error),
-                            None => Outcome::Closed(reason),
-                        };
-                    }
-                    _ => {}
-                },
-                () = draining(&mut state), if !told_to_drain => {
-                    told_to_drain = true;
-                    if link.is_established() {
-                        link.drain(GoodbyeReason::Shutdown);
-                    } else {
-                        link.leave(GoodbyeReason::Shutdown, "");
-                    }
-                }
-                () = timer => link.tick(),
-                () = link.timeout_changed(timeout) => {}
-                packet = inbound.message() => match packet {
-                    Ok(Some(packet)) => link.receive(packet),
-                    Ok(None) => link.lost(),
-                    Err(status) => {
-                        refused = ConnectError::refusal(&status);
-                        link.lost();
-                    }
-                },
-                Some(call) = link.accept() => {
-                    let span = tracing::debug_span!("call", rpc.path = %call.path);
-                    calls.spawn(answer(call, self.router.clone()).instrument(span));
-                }
-                Some(_) = calls.join_next() => {}
+            let (driven, worked) = drive.run(arm, health).await;
+            if worked {
+                self.backoff.reset();
             }
-            timeout = link.next_timeout();
+            match driven {
+                Driven::Moved(next) => arm = next,
+                Driven::Over(outcome) => return outcome,
+            }
         }
     }
 }
 
 /// Waits until the gateway is being shut down. The guard of the state must not live on: it would block everyone else.
-async fn draining(state: &mut watch::Receiver<GatewayState>) {
+pub(super) async fn draining(state: &mut watch::Receiver<GatewayState>) {
     let _ = state
         .wait_for(|state| *state == GatewayState::Draining)
         .await
         .map(drop);
-}
-
-/// Why the tunnel was not opened on a connection that stands.
-fn not_opened(status: Status) -> ConnectError {
-    ConnectError::refusal(&status).unwrap_or_else(|| ConnectError::tunnel(status))
 }

@@ -164,6 +164,12 @@ impl Link {
         .await;
     }
 
+    /// Whether the session is over, also while its goodbye is still to be sent.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed()
+    }
+
     /// Waits until the session is over, also while its goodbye is still to be sent.
     ///
     /// # Cancel safety
@@ -199,7 +205,11 @@ impl Link {
 
     /// Does what is due.
     pub fn tick(&self) {
-        self.change(|state, now| state.session.tick(now));
+        self.change(|state, now| {
+            state.session.tick(now);
+            // A connection whose hello was not answered in time is given up without further notice.
+            state.aborted.append(&mut state.movers);
+        });
     }
 
     /// When [`Link::tick`] is to be called next.

@@ -17,7 +17,7 @@ pub(super) struct State {
     closed: Option<CloseReason>,
     told_timeout: Option<Instant>,
     /// Who is to hear of calls that were given up or answered here.
-    aborted: Vec<Waker>,
+    pub(super) aborted: Vec<Waker>,
     /// Who sends, one for each connection: as a rule one, and two while one takes over from another.
     senders: Vec<Waker>,
     /// Who waits for a connection to be used no longer.

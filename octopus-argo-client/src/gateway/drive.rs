@@ -1,0 +1,284 @@
+//! A connection at work, until it ends or another one takes over.
+
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use octopus_argo_proto::link::{Link, Notice};
+use octopus_argo_proto::session::{CloseReason, GoodbyeReason, Peer};
+use octopus_argo_proto::v1::Packet;
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::arm::{self, Arm};
+use super::health::Health;
+use super::rotation::Rotation;
+use super::run::{Outcome, draining};
+use super::{GatewayEvent, GatewayState, Shared};
+use crate::connection::{Config, ConnectError};
+
+/// How long a connection has to have carried the session for the next attempt to come soon again: one that is cut as soon
+/// as it stands is no success.
+const WORKED: Duration = Duration::from_secs(1);
+
+/// Or how many bytes have to have arrived over it: behind a proxy with a tiny limit, coming back soon is what helps.
+const WORKED_BYTES: u64 = 64 << 10;
+
+/// How long to wait with another rotation after one that failed.
+const ROTATE_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long the server may take to close its side after a goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What a connection needs to work.
+pub(super) struct Drive<'a> {
+    pub(super) link: &'a Link,
+    pub(super) config: &'a Config,
+    pub(super) rotation: Rotation,
+    pub(super) jitter: f64,
+    pub(super) shared: &'a Shared,
+}
+
+pub(super) enum Driven {
+    /// This connection carries the session now.
+    Moved(Arm),
+    Over(Outcome),
+}
+
+type Another<'a> = Pin<Box<dyn Future<Output = Option<Result<Arm, ConnectError>>> + Send + 'a>>;
+
+/// The connection that is to take over.
+enum Next<'a> {
+    None,
+    Connecting(Another<'a>),
+    /// Its hello is out.
+    Joining(Arm),
+}
+
+impl Drive<'_> {
+    /// Moves packets until the connection or the session is over, or another connection has taken over. Also says whether
+    /// the connection worked.
+    pub(super) async fn run(self, arm: Arm, health: &mut Health) -> (Driven, bool) {
+        let Arm {
+            via,
+            mut incoming,
+            connection,
+            odometer,
+        } = arm;
+        let mut unwell = pin!(health.watch(&connection, self.shared));
+        // A server that is about to go may say so: that is no outage.
+        let mut checking = true;
+        let mut state = self.shared.state.subscribe();
+        let mut refused = None;
+        let mut told_to_drain = false;
+        let mut rotates = true;
+        let mut rotate_not_before = Instant::now();
+        let mut next = Next::None;
+        let mut work = Work::new();
+        let driven = loop {
+            tokio::select! {
+                biased;
+                notice = self.link.notice() => match notice {
+                    Notice::Established(peer) => {
+                        self.established(peer);
+                        work.begin();
+                    }
+                    Notice::Resumed => {
+                        self.resumed();
+                        work.begin();
+                    }
+                    Notice::ResumeRefused(refusal) => {
+                        tracing::info!(error = &refusal as &dyn std::error::Error, "the session was not resumed");
+                        self.shared.tell(GatewayEvent::ResumeRefused(refusal));
+                    }
+                    Notice::Draining(_) => {
+                        checking = false;
+                        rotates = false;
+                    }
+                    Notice::Drained => self.link.leave(GoodbyeReason::Shutdown, "the gateway is shutting down"),
+                    Notice::Closed(reason) => {
+                        self.disconnected();
+                        // The goodbye still has to go out: until the server has closed its side.
+                        if matches!(reason, CloseReason::Ended(_)) {
+                            let rest = async { while let Ok(Some(_)) = incoming.next().await {} };
+                            let _ = tokio::time::timeout(GOODBYE, rest).await;
+                        }
+                        break Driven::Over(match refused {
+                            Some(error) => Outcome::Failed(error),
+                            None => Outcome::Closed(reason),
+                        });
+                    }
+                    _ => {}
+                },
+                // Behind the notices, so that what they tell is told before the connection is left.
+                () = self.link.unused(via) => match next {
+                    Next::Joining(arm) if self.link.uses(arm.via) => break Driven::Moved(arm),
+                    _ => {
+                        self.disconnected();
+                        break Driven::Over(Outcome::Interrupted);
+                    }
+                },
+                () = draining(&mut state), if !told_to_drain => {
+                    told_to_drain = true;
+                    checking = false;
+                    rotates = false;
+                    if self.link.is_established() {
+                        self.link.drain(GoodbyeReason::Shutdown);
+                    } else {
+                        self.link.leave(GoodbyeReason::Shutdown, "");
+                    }
+                }
+                error = &mut unwell, if checking => {
+                    checking = false;
+                    self.shared.failed(&error);
+                    self.link.detach(via);
+                }
+                packet = incoming.next() => match packet {
+                    Ok(Some(packet)) => {
+                        let bytes = size(&packet);
+                        work.bytes += bytes;
+                        odometer.received(bytes);
+                        self.link.receive(via, packet);
+                    }
+                    Ok(None) => self.link.detach(via),
+                    Err(status) => {
+                        refused = ConnectError::refusal(&status);
+                        if refused.is_some() {
+                            self.link.lost();
+                        } else {
+                            self.link.detach(via);
+                        }
+                    }
+                },
+                () = due(&odometer, rotate_not_before), if rotates && matches!(next, Next::None) => {
+                    tracing::debug!("the connection is being replaced");
+                    let another = arm::another(self.config, self.link, self.rotation, self.jitter);
+                    next = Next::Connecting(Box::pin(another));
+                }
+                progress = next.progress() => {
+                    next = match progress {
+                        Progress::Arm(Some(Ok(arm))) => Next::Joining(arm),
+                        Progress::Arm(Some(Err(error))) => {
+                            tracing::warn!(error = &error as &dyn std::error::Error, "the connection was not replaced");
+                            rotate_not_before = Instant::now() + ROTATE_AGAIN;
+                            Next::None
+                        }
+                        Progress::Arm(None) => Next::None,
+                        Progress::Packet(arm, Ok(Some(packet))) => {
+                            self.link.receive(arm.via, packet);
+                            Next::Joining(arm)
+                        }
+                        Progress::Packet(arm, _) => {
+                            self.link.detach(arm.via);
+                            rotate_not_before = Instant::now() + ROTATE_AGAIN;
+                            Next::None
+                        }
+                    };
+                }
+            }
+        };
+        (driven, work.is_success())
+    }
+
+    fn established(&self, peer: Peer) {
+        tracing::info!(peer.software = %peer.software, peer.version = %peer.version, "connected");
+        self.connected();
+        self.shared.tell(GatewayEvent::Connected(peer));
+    }
+
+    fn resumed(&self) {
+        tracing::info!("resumed");
+        self.connected();
+        self.shared.tell(GatewayEvent::Resumed);
+    }
+
+    fn connected(&self) {
+        self.shared.connected();
+        self.shared.state.send_if_modified(|state| {
+            let connecting = *state == GatewayState::Connecting;
+            if connecting {
+                *state = GatewayState::Connected;
+            }
+            connecting
+        });
+    }
+
+    fn disconnected(&self) {
+        self.shared.state.send_if_modified(|state| {
+            let connected = *state == GatewayState::Connected;
+            if connected {
+                *state = GatewayState::Connecting;
+            }
+            connected
+        });
+    }
+}
+
+enum Progress {
+    Arm(Option<Result<Arm, ConnectError>>),
+    Packet(Arm, Result<Option<Packet>, Status>),
+}
+
+impl Next<'_> {
+    /// Waits for the next step; for ever where there is nothing to wait for.
+    ///
+    /// Cancel-safe: what it waits for stays where it is until it is there.
+    async fn progress(&mut self) -> Progress {
+        match self {
+            Self::None => std::future::pending().await,
+            Self::Connecting(another) => {
+                let arm = another.await;
+                *self = Self::None;
+                Progress::Arm(arm)
+            }
+            Self::Joining(arm) => {
+                let packet = arm.incoming.next().await;
+                match std::mem::replace(self, Self::None) {
+                    Self::Joining(arm) => Progress::Packet(arm, packet),
+                    // It was just that.
+                    _ => std::future::pending().await,
+                }
+            }
+        }
+    }
+}
+
+/// Whether a connection has carried the session for long enough to count as one that works.
+struct Work {
+    since: Option<Instant>,
+    bytes: u64,
+}
+
+impl Work {
+    fn new() -> Self {
+        Self {
+            since: None,
+            bytes: 0,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    fn is_success(&self) -> bool {
+        self.since
+            .is_some_and(|since| since.elapsed() >= WORKED || self.bytes >= WORKED_BYTES)
+    }
+}
+
+async fn due(odometer: &super::rotation::Odometer, not_before: Instant) {
+    odometer.due().await;
+    tokio::time::sleep_until(not_before).await;
+}
+
+/// About how many bytes a packet has.
+fn size(packet: &Packet) -> u64 {
+    use octopus_argo_proto::v1::frame::Body;
+
+    const FRAME: usize = 16;
+    let frames = packet.frames.iter().map(|frame| match &frame.body {
+        Some(Body::Data(data)) => data.payload.len() + FRAME,
+        _ => FRAME,
+    });
+    frames.sum::<usize>() as u64
+}

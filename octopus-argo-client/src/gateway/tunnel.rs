@@ -1,0 +1,85 @@
+//! The session of a gateway and who answers its calls, over all its connections.
+
+use octopus_argo_proto::link::{Link, Notice};
+use octopus_argo_proto::session::{Attachment, CloseReason, Config, InstanceId, Session};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::answer::answer;
+use crate::router::Router;
+
+/// A session. Its calls go on while there is no connection; dropping it ends them.
+pub(super) struct Tunnel {
+    link: Link,
+    serving: JoinSet<()>,
+}
+
+impl Tunnel {
+    /// A session that is to be opened over its first connection.
+    pub(super) fn begin(config: Config, instance: InstanceId, router: &Router) -> (Self, Attachment) {
+        let session = Session::gateway(config, instance, Instant::now().into_std());
+        let link = Link::new(session, || Instant::now().into_std());
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(link.clone(), router.clone()).in_current_span());
+        (Self { link, serving }, Attachment::FIRST)
+    }
+
+    /// The same session over another connection; `None` if it is over by now.
+    pub(super) fn come_back(self) -> Option<(Self, Attachment)> {
+        let via = self.link.attach()?;
+        Some((self, via))
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Why the session is over. Waits until it is.
+    pub(super) async fn reason(&self) -> CloseReason {
+        loop {
+            if let Notice::Closed(reason) = self.link.notice().await {
+                return reason;
+            }
+        }
+    }
+
+    /// Waits until every call of a session that is over has ended.
+    pub(super) async fn finish(mut self) {
+        while self.serving.join_next().await.is_some() {}
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        // Whoever holds a call of this session learns that it is over.
+        self.link.lost();
+    }
+}
+
+/// Keeps the time of the session, and lets the router answer its calls, until it is over.
+async fn serve(link: Link, router: Router) {
+    let mut calls = JoinSet::new();
+    let mut timeout = link.next_timeout();
+    loop {
+        let timer = async {
+            match timeout {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = link.closed() => break,
+            () = timer => link.tick(),
+            () = link.timeout_changed(timeout) => {}
+            Some(call) = link.accept() => {
+                let span = tracing::debug_span!("call", rpc.path = %call.path);
+                calls.spawn(answer(call, router.clone()).instrument(span));
+            }
+            Some(_) = calls.join_next() => {}
+        }
+        timeout = link.next_timeout();
+    }
+    calls.shutdown().await;
+}
