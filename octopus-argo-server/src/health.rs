@@ -49,7 +49,7 @@ impl HealthService {
 
     async fn admit(&self, metadata: &MetadataMap) -> Result<(), Status> {
         if CREDENTIALS.iter().any(|key| metadata.contains_key(*key)) {
-            self.tunnel.authenticate(metadata).await?;
+            self.tunnel.authenticate(metadata.as_ref()).await?;
         }
         Ok(())
     }
