@@ -51,6 +51,23 @@ impl Gateway {
         &self.id
     }
 
+    /// Ready-made calls of the Argo CD behind it, as far as the gateway's own policy lets them through.
+    ///
+    /// ```no_run
+    /// # async fn example(gateway: octopus_argo_server::Gateway) -> Result<(), Box<dyn std::error::Error>> {
+    /// use octopus_argo_proto::argocd::Filter;
+    ///
+    /// for listed in gateway.argocd().list(&Filter::default().project("shop")).await? {
+    ///     println!("{}", listed.application.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn argocd(&self) -> octopus_argo_proto::argocd::Api<Self> {
+        octopus_argo_proto::argocd::Api::new(self.clone())
+    }
+
     /// Whether it is connected now.
     #[must_use]
     pub fn is_online(&self) -> bool {

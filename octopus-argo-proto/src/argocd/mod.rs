@@ -4,6 +4,8 @@
 //! packages with services also hold their clients and servers, for example
 //! `application::application_service_client::ApplicationServiceClient`.
 //!
+//! [`Api`], also with that feature, makes typed calls of all of it, over any channel.
+//!
 //! # Presence
 //! Types of [`v1alpha1`] and of Kubernetes are proto2, so that presence is exact. Argo CD writes every plain text,
 //! number, flag and struct even when it is empty: read `Some("")` as unset. The requests of [`application`] are the
@@ -14,6 +16,16 @@
 
 mod application_from_wire;
 pub use application_from_wire::FromWireError;
+
+mod detail_from_wire;
+
+mod list;
+pub use list::{ListEnd, ListError, ListReader, Listed};
+
+#[cfg(feature = "tonic")]
+mod api;
+#[cfg(feature = "tonic")]
+pub use api::*;
 
 mod time;
 

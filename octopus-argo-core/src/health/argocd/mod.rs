@@ -28,7 +28,13 @@ mod whole;
 pub use whole::{Obstacle, last_transition};
 
 mod resources;
-pub use resources::{ReportedHealth, ResourceStatus, TreeNode, resource_health};
+pub use resources::{ParentRef, ReportedHealth, ResourceStatus, TreeNode, resource_health};
+
+mod detail;
+pub use detail::{
+    Automated, ConditionReport, Deployment, Detail, OperationState, RequestedOperation, ResourceOutcome,
+    ResourceTree,
+};
 
 mod sync;
 pub use sync::{Comparison, ResourceFacts, ResourceSync, application_sync};

@@ -101,9 +101,47 @@ pub struct TreeNode {
     pub created_at: Option<Box<str>>,
     /// The health, if its kind has a check.
     pub health: Option<ReportedHealth>,
+    /// What it was made by.
+    pub parent_refs: Box<[ParentRef]>,
+    /// The images that it runs.
+    pub images: Box<[Box<str>]>,
+}
+
+/// What a node was made by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ParentRef {
+    /// The API group; empty for the core group.
+    pub group: Box<str>,
+    /// The kind.
+    pub kind: Box<str>,
+    /// The namespace; empty for resources of the whole cluster.
+    pub namespace: Box<str>,
+    /// The name.
+    pub name: Box<str>,
+    /// The id that the cluster gave the object.
+    pub uid: Box<str>,
+}
+
+impl ParentRef {
+    /// Whether this is the resource meant. Ids are not compared, as Argo CD does not.
+    #[must_use]
+    pub fn is(&self, key: &ResourceKey) -> bool {
+        self.group == key.group
+            && self.kind == key.kind
+            && self.namespace == key.namespace
+            && self.name == key.name
+    }
 }
 
 impl TreeNode {
+    /// Which resource it is.
+    #[must_use]
+    pub fn key(&self) -> ResourceKey {
+        ResourceKey::new(&self.group, &self.kind, &self.namespace, &self.name)
+    }
+
     /// What the node says of its resource's health; `None` where it says nothing.
     fn says(&self) -> Option<HealthStatus> {
         if let Some(health) = &self.health {
