@@ -7,6 +7,7 @@ use octopus_argo_proto::link::{Link, Notice};
 use octopus_argo_proto::session::{CloseReason, GoodbyeReason, Peer};
 use octopus_argo_proto::v1::Packet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::arm::{self, Arm};
@@ -36,6 +37,8 @@ pub(super) struct Drive<'a> {
     pub(super) rotation: Rotation,
     pub(super) jitter: f64,
     pub(super) shared: &'a Shared,
+    /// The handles are gone, or their patience is over: what is left to be said is the goodbye.
+    pub(super) stopping: &'a CancellationToken,
 }
 
 pub(super) enum Driven {
@@ -69,7 +72,7 @@ impl Drive<'_> {
         let mut checking = true;
         let mut state = self.shared.state.subscribe();
         let mut refused = None;
-        let mut told_to_drain = false;
+        let (mut told_to_drain, mut told_to_leave) = (false, false);
         let mut rotates = true;
         let mut rotate_not_before = Instant::now();
         let mut next = Next::None;
@@ -110,13 +113,11 @@ impl Drive<'_> {
                     _ => {}
                 },
                 // Behind the notices, so that what they tell is told before the connection is left.
-                () = self.link.unused(via) => match next {
-                    Next::Joining(arm) if self.link.uses(arm.via) => break Driven::Moved(arm),
-                    _ => {
-                        self.disconnected();
-                        break Driven::Over(Outcome::Interrupted);
-                    }
-                },
+                () = self.link.unused(via) => break self.leave(next).await,
+                () = self.stopping.cancelled(), if !told_to_leave => {
+                    told_to_leave = true;
+                    self.link.leave(GoodbyeReason::Shutdown, "the gateway is shutting down");
+                }
                 () = draining(&mut state), if !told_to_drain => {
                     told_to_drain = true;
                     checking = false;
@@ -177,6 +178,26 @@ impl Drive<'_> {
             }
         };
         (driven, work.is_success())
+    }
+
+    /// The session uses this connection no longer: another one carries it, or none.
+    async fn leave(&self, next: Next<'_>) -> Driven {
+        let arm = match next {
+            Next::None => None,
+            Next::Joining(arm) => Some(arm),
+            // The server ends the old stream when the new one says hello, and that may be seen first.
+            Next::Connecting(another) => self
+                .stopping
+                .run_until_cancelled(another)
+                .await
+                .flatten()
+                .and_then(Result::ok),
+        };
+        if let Some(arm) = arm.filter(|arm| self.link.uses(arm.via)) {
+            return Driven::Moved(arm);
+        }
+        self.disconnected();
+        Driven::Over(Outcome::Interrupted)
     }
 
     fn established(&self, peer: Peer) {

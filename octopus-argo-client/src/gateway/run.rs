@@ -18,7 +18,7 @@ use super::health::Health;
 use super::rotation::Rotation;
 use super::tunnel::Tunnel;
 use super::{GatewayEvent, GatewayState, Shared, Stopped};
-use crate::connection::{self, Config, ConnectError};
+use crate::connection::{self, Config, ConnectError, Connection};
 use crate::router::Router;
 
 /// How long a gateway stays away after another process came with its credential: whichever of two is wrong, they must
@@ -48,6 +48,9 @@ pub(super) enum Outcome {
     Interrupted,
 }
 
+/// The gateway is being shut down, or dropped.
+const STOPPED: Outcome = Outcome::Closed(CloseReason::Ended(GoodbyeReason::Shutdown));
+
 impl Run {
     /// Runs until nothing more can be done.
     pub(super) async fn run(mut self) {
@@ -67,14 +70,8 @@ impl Run {
             if self.is_draining() {
                 return Stopped::ShutDown;
             }
-            let stopping = self.stopping.clone();
-            let Some(outcome) = stopping
-                .run_until_cancelled(self.attempt(&mut tunnel, &mut health))
-                .await
-            else {
-                return Stopped::ShutDown;
-            };
-            if self.is_draining() {
+            let outcome = self.attempt(&mut tunnel, &mut health).await;
+            if self.is_draining() || self.stopping.is_cancelled() {
                 return Stopped::ShutDown;
             }
             let unreachable = match &outcome {
@@ -179,15 +176,13 @@ impl Run {
 
     /// Connects once, and keeps the session going for as long as a connection holds.
     async fn attempt(&mut self, tunnel: &mut Option<Tunnel>, health: &mut Health) -> Outcome {
-        let connection = match connection::connect(&self.connection).await {
-            Ok(connection) => connection,
-            Err(error) => return Outcome::Failed(error),
+        let stopping = self.stopping.clone();
+        let connected = stopping.run_until_cancelled(self.connect(health)).await;
+        let connection = match connected {
+            Some(Ok(connection)) => connection,
+            Some(Err(error)) => return Outcome::Failed(error),
+            None => return STOPPED,
         };
-        if health.is_down()
-            && let Err(error) = health.check(&connection, &self.shared).await
-        {
-            return Outcome::Failed(error);
-        }
         self.note_end(tunnel).await;
         let before = tunnel.take();
         let (current, via) = match before.and_then(Tunnel::come_back) {
@@ -199,9 +194,8 @@ impl Run {
         let mut state = self.shared.state.subscribe();
         let opened = tokio::select! {
             opened = arm::open(&link, via, connection, odometer) => opened,
-            () = draining(&mut state) => {
-                return Outcome::Closed(CloseReason::Ended(GoodbyeReason::Shutdown));
-            }
+            () = draining(&mut state) => return STOPPED,
+            () = stopping.cancelled() => return STOPPED,
         };
         let outcome = match opened {
             Ok(arm) => self.drive(&current, arm, health).await,
@@ -215,6 +209,15 @@ impl Run {
         outcome
     }
 
+    /// Connects, and asks for the server's health where that is in doubt.
+    async fn connect(&self, health: &mut Health) -> Result<Connection, ConnectError> {
+        let connection = connection::connect(&self.connection).await?;
+        if health.is_down() {
+            health.check(&connection, &self.shared).await?;
+        }
+        Ok(connection)
+    }
+
     /// Lets one connection after the other carry the session, while each takes over from the one before it.
     async fn drive(&mut self, tunnel: &Tunnel, mut arm: Arm, health: &mut Health) -> Outcome {
         loop {
@@ -224,6 +227,7 @@ impl Run {
                 rotation: self.rotation,
                 jitter: self.backoff.fraction(),
                 shared: &self.shared,
+                stopping: &self.stopping,
             };
             let (driven, worked) = drive.run(arm, health).await;
             if worked {

@@ -28,7 +28,15 @@ struct Fixture {
 
 impl Fixture {
     async fn start() -> Self {
-        let octopus = Octopus::start().await;
+        Self::start_at(Octopus::start().await).await
+    }
+
+    /// Where a cut is the end of every call.
+    async fn start_forgetful() -> Self {
+        Self::start_at(Octopus::start_forgetful().await).await
+    }
+
+    async fn start_at(octopus: Octopus) -> Self {
         let mut server = octopus.events();
         let relay = Relay::start(octopus.serving.local_addr()).await;
         let (services, ended) = echo();
@@ -291,7 +299,7 @@ async fn many_calls_at_once_in_tasks() {
 
 #[tokio::test]
 async fn a_gateway_that_is_not_there_is_said_so_at_once() {
-    let octopus = Octopus::start().await;
+    let octopus = Octopus::start_forgetful().await;
     let status = VersionServiceClient::new(octopus.gateway())
         .version(())
         .await
@@ -319,7 +327,7 @@ async fn a_gateway_that_is_not_there_is_said_so_at_once() {
 
 #[tokio::test]
 async fn a_tunnel_that_is_lost_ends_its_calls() {
-    let mut fixture = Fixture::start().await;
+    let mut fixture = Fixture::start_forgetful().await;
     let mut client = fixture.client();
     let mut answers = soon(client.open(open_request("hang")))
         .await
@@ -356,7 +364,7 @@ async fn a_tunnel_that_is_lost_ends_its_calls() {
 
 #[tokio::test]
 async fn a_request_that_is_cut_does_not_look_complete() {
-    let mut fixture = Fixture::start().await;
+    let mut fixture = Fixture::start_forgetful().await;
     let mut client = fixture.client();
     let detached = request("detach", vec![message("all"), message("of it")]);
     let complete = soon(client.open(detached)).await.unwrap();
@@ -384,7 +392,7 @@ async fn a_request_that_is_cut_does_not_look_complete() {
 
 #[tokio::test]
 async fn a_request_is_over_when_the_service_has_ended_its_answer() {
-    let mut fixture = Fixture::start().await;
+    let mut fixture = Fixture::start_forgetful().await;
     let mut client = fixture.client();
     let answers = soon(client.open(open_request("detach-and-end"))).await.unwrap();
     let mut answers = answers.into_inner();

@@ -29,7 +29,7 @@ use tonic_health::server::HealthReporter;
 use tower_service::Service;
 
 use crate::support::{
-    Events, GATEWAY, Octopus, Signpost, chain, connected, credentials, disconnected, identity, soon,
+    Events, GATEWAY, Octopus, Signpost, chain, connected, credentials, identity, interrupted, resumed, soon,
 };
 
 /// As often as a test can bear.
@@ -154,11 +154,11 @@ async fn a_server_that_moved_is_found_although_its_old_address_still_answers() {
         chain(&error),
         "the server is not healthy: the server says NOT_SERVING"
     );
-    server.until(disconnected).await;
+    server.until(interrupted).await;
     events
         .until(|event| matches!(event, GatewayEvent::Up { .. }).then_some(()))
         .await;
-    server.until(connected).await;
+    server.until(resumed).await;
     assert!(name.0.lock().unwrap().1 > looked_up);
 
     // Whoever goes to the old one still gets an answer, over a new connection as well.
@@ -208,7 +208,7 @@ async fn an_outage_is_told_once_and_so_is_its_end() {
     health.set_service_status("", ServingStatus::Serving).await;
     loop {
         let event = events.until(|event| Some(event.clone())).await;
-        let connected = matches!(event, GatewayEvent::Connected(_));
+        let connected = matches!(event, GatewayEvent::Connected(_) | GatewayEvent::Resumed);
         all.push(event);
         if connected {
             break;

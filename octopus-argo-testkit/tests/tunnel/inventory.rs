@@ -187,7 +187,7 @@ async fn what_is_known_is_not_sent_again() {
 
 #[tokio::test]
 async fn after_a_cut_only_the_difference_is_sent() {
-    let octopus = Octopus::start().await;
+    let octopus = Octopus::start_forgetful().await;
     let mut manifests = String::new();
     for number in 0..300 {
         let _ = write!(

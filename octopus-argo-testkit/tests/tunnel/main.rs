@@ -15,5 +15,6 @@ mod handle;
 mod health;
 mod inventory;
 mod policy;
+mod resume;
 mod secrets;
 mod support;

@@ -150,7 +150,7 @@ async fn tokens_are_in_no_log_error_or_debug() {
 
 async fn the_whole_flow(log: &Everything, token: &GatewayToken, wrong: &GatewayToken) {
     let grace = Duration::from_millis(200);
-    let octopus = Octopus::start().await;
+    let octopus = Octopus::start_forgetful().await;
     octopus.store.set_credential(&id(), token);
     octopus.store.put(Instance::new(
         "ArgoCDGateways-1".parse().unwrap(),

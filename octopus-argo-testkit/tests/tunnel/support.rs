@@ -13,6 +13,7 @@ use octopus_argo_client::dial::{BoxStream, Dial, DialError, TcpDial};
 use octopus_argo_client::tls::{Roots, Tls};
 use octopus_argo_client::{ArgoCd, ArgoCdState, Gateway, GatewayEvent, Router};
 use octopus_argo_core::{ApplicationName, ServerAddress, Thumbprint};
+use octopus_argo_proto::session::Config as SessionConfig;
 use octopus_argo_server::listen::{Identity, Listen, Serving};
 use octopus_argo_server::{
     Fleet, GatewayId, GatewayToken, Instance, InstanceView, MemoryStore, Server, ServerEvent,
@@ -80,13 +81,31 @@ pub(crate) struct Octopus {
     pub(crate) server: Server,
     pub(crate) serving: Serving,
     pub(crate) thumbprint: Thumbprint,
+    keys: (String, String),
 }
 
 impl Octopus {
     pub(crate) async fn start() -> Self {
-        let store = Arc::new(MemoryStore::default());
-        let server = Server::new(store.clone());
-        let identity = identity();
+        Self::start_with(SessionConfig::default()).await
+    }
+
+    /// One whose sessions end with their connection.
+    pub(crate) async fn start_forgetful() -> Self {
+        Self::start_with(SessionConfig::default().resume_grace(Duration::ZERO)).await
+    }
+
+    pub(crate) async fn start_with(session: SessionConfig) -> Self {
+        Self::start_of(Arc::default(), session, keys()).await
+    }
+
+    /// Another process of the same server.
+    pub(crate) async fn twin(&self) -> Self {
+        Self::start_of(self.store.clone(), SessionConfig::default(), self.keys.clone()).await
+    }
+
+    async fn start_of(store: Arc<MemoryStore>, session: SessionConfig, keys: (String, String)) -> Self {
+        let identity = Identity::from_pem(keys.0.as_bytes(), keys.1.as_bytes()).unwrap();
+        let server = Server::with_config(store.clone(), session);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let serving = Listen::tls(&identity)
             .unwrap()
@@ -97,6 +116,7 @@ impl Octopus {
             server,
             serving,
             thumbprint: identity.thumbprint(),
+            keys,
         }
     }
 
@@ -170,9 +190,13 @@ pub(crate) fn credentials(gateway: &str, token: &GatewayToken) -> Credentials {
     )
 }
 
-pub(crate) fn identity() -> Identity {
+fn keys() -> (String, String) {
     let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let pem = (key.cert.pem(), key.signing_key.serialize_pem());
+    (key.cert.pem(), key.signing_key.serialize_pem())
+}
+
+pub(crate) fn identity() -> Identity {
+    let pem = keys();
     Identity::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap()
 }
 
@@ -209,6 +233,14 @@ pub(crate) fn start_with(config: Config, services: Router) -> (Gateway, Events<G
 
 pub(crate) fn connected(event: &ServerEvent) -> Option<()> {
     matches!(event, ServerEvent::Connected { .. }).then_some(())
+}
+
+pub(crate) fn interrupted(event: &ServerEvent) -> Option<()> {
+    matches!(event, ServerEvent::Interrupted { .. }).then_some(())
+}
+
+pub(crate) fn resumed(event: &ServerEvent) -> Option<()> {
+    matches!(event, ServerEvent::Resumed { .. }).then_some(())
 }
 
 pub(crate) fn disconnected(event: &ServerEvent) -> Option<()> {
