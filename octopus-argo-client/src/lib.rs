@@ -58,7 +58,8 @@ pub use forward::{Method, Policy};
 
 mod gateway;
 pub use gateway::{
-    ArgoCdProblem, ArgoCdState, Gateway, GatewayBuilder, GatewayEvent, GatewayState, StartError, Stopped,
+    ArgoCdProblem, ArgoCdState, Gateway, GatewayBuilder, GatewayEvent, GatewayState, NotConnectedError,
+    StartError, Stopped,
 };
 
 mod router;

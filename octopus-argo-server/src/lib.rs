@@ -11,8 +11,8 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::new(Arc::new(MemoryStore::default()));
-//! let mount = server.tunnel(); // on any tonic or axum router
-//! # let _ = mount;
+//! let everything = server.services(); // or `tunnel()` and `health()`, on any tonic or axum router
+//! # let _ = everything;
 //!
 //! let scope = Scope::from_texts("payments", "staging", None)?;
 //! let fleet = server.fleet().await?;
@@ -63,6 +63,12 @@ pub use instances::{Enrolment, Instances, Overlap};
 
 mod tunnel;
 pub use tunnel::{PacketStream, TunnelService};
+
+mod health;
+pub use health::{HealthService, HealthStream};
+
+mod services;
+pub use services::Services;
 
 mod handle;
 pub use handle::Gateway;

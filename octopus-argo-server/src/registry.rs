@@ -25,6 +25,8 @@ pub(crate) struct Registry {
     /// Every task that the server started.
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
+    /// Whether gateways are let in, for health checks.
+    pub(crate) serving: watch::Sender<bool>,
 }
 
 struct Entry {
@@ -55,6 +57,7 @@ impl Registry {
             events: broadcast::channel(EVENTS).0,
             tasks: TaskTracker::new(),
             stopping,
+            serving: watch::channel(true).0,
         }
     }
 

@@ -7,18 +7,22 @@ use octopus_argo_proto::session::{Config, GoodbyeReason, MAX_PACKET};
 use octopus_argo_proto::v1::tunnel_server::TunnelServer;
 use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic_health::pb::health_server::HealthServer;
 
 use crate::fleet::{Fleet, InstanceView};
 use crate::handle::Gateway;
+use crate::health::HealthService;
 use crate::instances::Instances;
 use crate::registry::Registry;
+use crate::services::Services;
 use crate::store::{InstanceQuery, InstanceStore, StoreError};
 use crate::tunnel::TunnelService;
 use crate::{Connection, GatewayId, ServerEvent};
 
 /// The server's end: it accepts gateways, knows their applications, and calls what runs behind them.
 ///
-/// It has no listener of its own: mount [`Server::tunnel`] on any tonic or axum router. Cloning shares it. When the last
+/// It has no listener of its own: mount [`Server::tunnel`] and [`Server::health`] on any tonic or axum router, or serve
+/// [`Server::services`], which is both. Cloning shares it. When the last
 /// clone is dropped, or on [`Server::shutdown`], every session and task ends.
 ///
 /// ```
@@ -29,9 +33,9 @@ use crate::{Connection, GatewayId, ServerEvent};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let server = Server::new(Arc::new(MemoryStore::default()));
-/// let service = server.tunnel();
-/// // tonic::transport::Server::builder().add_service(service) …
-/// # let _ = service;
+/// let (tunnel, health) = (server.tunnel(), server.health());
+/// // tonic::transport::Server::builder().add_service(tunnel).add_service(health) …
+/// # let _ = (tunnel, health);
 /// # }
 /// ```
 #[derive(Clone)]
@@ -63,11 +67,30 @@ impl Server {
         }
     }
 
-    /// The service that gateways connect to, to be mounted on a router. Needs a Tokio runtime where it is called.
+    /// The service that gateways connect to, to be mounted on a router beside [`Server::health`]. Needs a Tokio runtime
+    /// where it is called.
     #[must_use]
     pub fn tunnel(&self) -> TunnelServer<TunnelService> {
-        let service = TunnelService::new(self.registry.clone(), self.store.clone(), self.config.clone());
-        TunnelServer::new(service).max_decoding_message_size(MAX_PACKET)
+        TunnelServer::new(self.tunnel_service()).max_decoding_message_size(MAX_PACKET)
+    }
+
+    /// `grpc.health.v1`, which gateways ask every 30 s: one that gets no `SERVING` takes the link for broken, and connects
+    /// anew. To be mounted on the same router as [`Server::tunnel`].
+    #[must_use]
+    pub fn health(&self) -> HealthServer<HealthService> {
+        let serving = self.registry.serving.subscribe();
+        let stopping = self.registry.stopping.clone();
+        HealthServer::new(HealthService::new(self.tunnel_service(), serving, stopping))
+    }
+
+    /// [`Server::tunnel`] and [`Server::health`] as one service, for `listen` or another listener of HTTP/2.
+    #[must_use]
+    pub fn services(&self) -> Services {
+        Services::new(self.tunnel(), self.health())
+    }
+
+    fn tunnel_service(&self) -> TunnelService {
+        TunnelService::new(self.registry.clone(), self.store.clone(), self.config.clone())
     }
 
     /// A gateway, to be called like any gRPC server. It need not be connected, nor even be known, now.
@@ -139,6 +162,7 @@ impl Server {
     pub async fn shutdown(&self, grace: Duration) {
         // Nobody new is let in from here on, and who is in the handshake is sent away when it is complete.
         self.registry.tasks.close();
+        self.registry.serving.send_replace(false);
         self.registry.retire_all(GoodbyeReason::Shutdown);
         let _ = tokio::time::timeout(grace, self.registry.tasks.wait()).await;
         self.registry.stopping.cancel();

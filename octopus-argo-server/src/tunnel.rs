@@ -40,7 +40,7 @@ impl TunnelService {
     }
 
     /// Who is calling. All refusals look alike to the caller: which part was wrong is nobody's business.
-    async fn authenticate(&self, metadata: &MetadataMap) -> Result<Place, Status> {
+    pub(crate) async fn authenticate(&self, metadata: &MetadataMap) -> Result<Place, Status> {
         let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
         let gateway = text("client-id").and_then(|id| id.parse::<GatewayId>().ok());
         let token = text("authorization").and_then(|value| value.strip_prefix("Bearer "));

@@ -90,7 +90,7 @@ impl Tour {
         let server = Server::new(store.clone());
         let events = server.events();
         let listening =
-            Listen::tls(&identity)?.serve(TcpListener::bind("127.0.0.1:0").await?, server.tunnel())?;
+            Listen::tls(&identity)?.serve(TcpListener::bind("127.0.0.1:0").await?, server.services())?;
         screen.line(&format!(
             "server    {} with TLS, thumbprint {}",
             listening.local_addr(),

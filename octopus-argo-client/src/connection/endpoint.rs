@@ -67,7 +67,7 @@ impl Endpoint {
         Self {
             server,
             tls: None,
-            dial: Arc::new(TcpDial),
+            dial: Arc::new(TcpDial::new()),
             dial_timeout: Self::DIAL_TIMEOUT,
             handshake_timeout: Self::HANDSHAKE_TIMEOUT,
             peer,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use octopus_argo_core::ServerAddress;
 use tonic::{Code, Status};
 
+use super::HealthError;
 use crate::credentials::CredentialsError;
 use crate::dial::DialError;
 use crate::tls::TlsError;
@@ -52,6 +53,13 @@ pub enum ConnectError {
         /// What failed.
         source: Http2Error,
     },
+    /// A connection stands, and the server does not count as healthy. Only asked where a health check failed before.
+    #[error("the server is not healthy")]
+    #[non_exhaustive]
+    Unhealthy {
+        /// What came of the health check.
+        source: HealthError,
+    },
     /// A connection stands, and the tunnel was not opened on it.
     #[error("the server did not open the tunnel")]
     #[non_exhaustive]
@@ -78,6 +86,14 @@ impl ConnectError {
         })
     }
 
+    /// Whether a health check would fail for the same reason: no connection stands.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unhealthy { .. } | Self::Tunnel { .. } | Self::Refused { .. }
+        )
+    }
+
     pub(crate) fn tunnel(status: Status) -> Self {
         Self::Tunnel {
             source: Arc::new(status),
@@ -92,7 +108,8 @@ impl ConnectError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Credentials { source } => source.is_retryable(),
-            Self::Dial { .. } | Self::Tunnel { .. } => true,
+            Self::Dial { source, .. } => source.is_retryable(),
+            Self::Unhealthy { .. } | Self::Tunnel { .. } => true,
             Self::Tls { source, .. } => source.is_retryable(),
             Self::Http2 { source, .. } => source.is_retryable(),
             Self::PlaintextCredentials | Self::Refused { .. } => false,

@@ -23,6 +23,9 @@ pub(crate) use endpoint::{Endpoint, Peer};
 mod error;
 pub use error::{ConnectError, Http2Error};
 
+mod health;
+pub use health::{HealthError, check_health};
+
 mod call;
 pub use call::{CallError, ResponseBody, ResponseFuture};
 

@@ -27,6 +27,17 @@ pub enum GatewayEvent {
         /// After how long.
         retry_in: Duration,
     },
+    /// A health check failed: an outage has begun. The connection is made anew, and the tunnel is opened again once a check
+    /// succeeds. Told once an outage; [`GatewayEvent::Up`] follows, or the gateway gives up.
+    Down {
+        /// What failed: the check, or the connection that it should have gone over.
+        error: ConnectError,
+    },
+    /// A health check succeeded again: the outage is over.
+    Up {
+        /// How long it lasted, from the first check that failed.
+        outage: Duration,
+    },
     /// It is otherwise with Argo CD than before.
     ArgoCd(ArgoCdState),
     /// The gateway does nothing any more.
@@ -47,6 +58,8 @@ impl fmt::Display for GatewayEvent {
             Self::Disconnected { reason, retry_in } => {
                 write!(f, "disconnected: {reason}; connecting again in {retry_in:.1?}")
             }
+            Self::Down { error } => write!(f, "down: {}", Causes(error)),
+            Self::Up { outage } => write!(f, "up again after {outage:.1?}"),
             Self::ArgoCd(state) => state.fmt(f),
             Self::Stopped(reason) => write!(f, "stopped: {}", Causes(reason)),
         }
@@ -152,6 +165,16 @@ pub enum Stopped {
     /// It can never connect as it is configured.
     #[error("cannot connect")]
     Connect(#[source] ConnectError),
+    /// The server was out of reach or not healthy for too long. It never happens unless a limit is set; see
+    /// [`GatewayBuilder::health_checks`](crate::GatewayBuilder::health_checks).
+    #[error("gave up after {outage:.1?} without a healthy server")]
+    #[non_exhaustive]
+    GaveUp {
+        /// How long, from the first health check that failed.
+        outage: Duration,
+        /// What failed last.
+        source: ConnectError,
+    },
     /// The server sent it away for good.
     #[error("the server sent the gateway away ({reason})")]
     #[non_exhaustive]

@@ -1,14 +1,18 @@
 //! The gateway: one tunnel, kept open.
 
 mod backoff;
+mod connected;
 mod event;
+mod health;
 mod run;
 
 pub(crate) use backoff::Backoff;
+pub use connected::NotConnectedError;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use octopus_argo_core::connection::KeepAliveConfig;
 use octopus_argo_proto::session::{Config as SessionConfig, InstanceId};
 use octopus_argo_proto::v1::inventory_server::InventoryServer;
 use tokio::sync::{broadcast, watch};
@@ -18,7 +22,7 @@ use tokio_util::task::TaskTracker;
 pub use event::{ArgoCdProblem, ArgoCdState, GatewayEvent, GatewayState, Stopped};
 
 use crate::argocd::ArgoCd;
-use crate::connection::Config as ConnectionConfig;
+use crate::connection::{Config as ConnectionConfig, ConnectError};
 use crate::forward::{Forwarder, Policy};
 use crate::inventory::{self, InventoryService, Table};
 use crate::router::Router;
@@ -34,6 +38,7 @@ pub struct GatewayBuilder {
     policy: Policy,
     router: Router,
     session: SessionConfig,
+    health: Option<KeepAliveConfig>,
 }
 
 impl GatewayBuilder {
@@ -65,6 +70,24 @@ impl GatewayBuilder {
         self
     }
 
+    /// When the server is asked for its health, and how long an outage may last. Default: every 30 s, and for ever.
+    ///
+    /// When a check fails the connection is given up and made anew, name look-up and credentials included; see
+    /// [`GatewayEvent::Down`]. [`KeepAliveConfig::from_settings`] takes the settings of Octopus's own chart, which give up
+    /// after 5 minutes.
+    #[must_use]
+    pub fn health_checks(mut self, config: KeepAliveConfig) -> Self {
+        self.health = Some(config);
+        self
+    }
+
+    /// Asks for no health: for a server that has no `grpc.health.v1`. The heartbeat of the tunnel stays.
+    #[must_use]
+    pub fn without_health_checks(mut self) -> Self {
+        self.health = None;
+        self
+    }
+
     /// Begins to connect. The gateway runs until it is shut down, dropped, or stopped by something that only a person
     /// can mend.
     ///
@@ -89,6 +112,7 @@ impl GatewayBuilder {
             state: watch::channel(GatewayState::Connecting).0,
             argo_cd: watch::channel(ArgoCdState::Unknown).0,
             stopped: watch::channel(None).0,
+            failure: Mutex::new(None),
         });
         let mut router = self.router;
         if let Some(argo_cd) = self.argo_cd {
@@ -104,6 +128,7 @@ impl GatewayBuilder {
             router,
             instance: InstanceId::from_bytes(process),
             backoff: Backoff::new(u64::from_le_bytes(number)),
+            health: self.health,
             shared: shared.clone(),
             stopping: stopping.clone(),
         };
@@ -158,6 +183,7 @@ impl Gateway {
             policy: Policy::read_only(),
             router: Router::default(),
             session,
+            health: Some(KeepAliveConfig::default()),
         }
     }
 
@@ -227,12 +253,31 @@ pub(crate) struct Shared {
     state: watch::Sender<GatewayState>,
     argo_cd: watch::Sender<ArgoCdState>,
     stopped: watch::Sender<Option<Stopped>>,
+    /// Why there was no tunnel last, while there is none.
+    failure: Mutex<Option<ConnectError>>,
 }
 
 impl Shared {
     pub(crate) fn tell(&self, event: GatewayEvent) {
         // Nobody listening is not an error.
         let _ = self.events.send(event);
+    }
+
+    /// Why there is no tunnel.
+    fn failed(&self, error: &ConnectError) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+    }
+
+    /// There is a tunnel.
+    fn connected(&self) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn last_failure(&self) -> Option<ConnectError> {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// How it is with Argo CD now; told only when it changes.

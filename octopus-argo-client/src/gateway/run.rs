@@ -1,9 +1,11 @@
 //! Connecting, and connecting again.
 
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use octopus_argo_core::connection::KeepAliveConfig;
 use octopus_argo_proto::link::{Link, Notice};
 use octopus_argo_proto::session::{
     CloseReason, Config as SessionConfig, GoodbyeReason, InstanceId, MAX_PACKET, Session,
@@ -18,9 +20,10 @@ use tonic::{Status, Streaming};
 use tracing::Instrument as _;
 
 use super::backoff::Backoff;
+use super::health::Health;
 use super::{GatewayEvent, GatewayState, Shared, Stopped};
 use crate::answer::answer;
-use crate::connection::{self, Config, ConnectError};
+use crate::connection::{self, Config, ConnectError, Connection};
 use crate::router::Router;
 
 /// How long a gateway stays away after another process came with its credential: whichever of two is wrong, they must
@@ -36,6 +39,8 @@ pub(super) struct Run {
     pub(super) router: Router,
     pub(super) instance: InstanceId,
     pub(super) backoff: Backoff,
+    /// None where health checks are switched off.
+    pub(super) health: Option<KeepAliveConfig>,
     pub(super) shared: Arc<Shared>,
     pub(super) stopping: CancellationToken,
 }
@@ -61,26 +66,43 @@ impl Run {
     }
 
     async fn attempts(&mut self) -> Stopped {
+        let mut health = Health::new(self.health);
         loop {
             if self.is_draining() {
                 return Stopped::ShutDown;
             }
             let stopping = self.stopping.clone();
-            let Some(outcome) = stopping.run_until_cancelled(self.attempt()).await else {
+            let Some(outcome) = stopping.run_until_cancelled(self.attempt(&mut health)).await else {
                 return Stopped::ShutDown;
             };
             if self.is_draining() {
                 return Stopped::ShutDown;
             }
-            let wait = match self.next_wait(outcome) {
+            let unreachable = match &outcome {
+                Outcome::Failed(error) => error.is_unreachable().then(|| error.clone()),
+                Outcome::Closed(_) => None,
+            };
+            let wait = match self.next_wait(outcome, &mut health) {
                 ControlFlow::Break(stopped) => return stopped,
                 ControlFlow::Continue(wait) => wait,
             };
             let mut state = self.shared.state.subscribe();
-            tokio::select! {
-                () = self.stopping.cancelled() => return Stopped::ShutDown,
-                () = draining(&mut state) => return Stopped::ShutDown,
-                () = tokio::time::sleep(wait) => {}
+            let mut waited = pin!(tokio::time::sleep(wait));
+            loop {
+                tokio::select! {
+                    biased;
+                    () = self.stopping.cancelled() => return Stopped::ShutDown,
+                    () = draining(&mut state) => return Stopped::ShutDown,
+                    () = &mut waited => break,
+                    () = health.due(), if unreachable.is_some() => {
+                        if let Some(error) = &unreachable {
+                            health.not_connected(error, &self.shared);
+                        }
+                        if let Some(stopped) = health.gave_up() {
+                            return stopped;
+                        }
+                    }
+                }
             }
         }
     }
@@ -90,14 +112,27 @@ impl Run {
     }
 
     /// Whether to try again, and when.
-    fn next_wait(&mut self, outcome: Outcome) -> ControlFlow<Stopped, Duration> {
+    fn next_wait(&mut self, outcome: Outcome, health: &mut Health) -> ControlFlow<Stopped, Duration> {
+        if let Outcome::Failed(error) = &outcome
+            && error.is_unreachable()
+        {
+            health.not_connected(error, &self.shared);
+        }
+        if let Some(stopped) = health.gave_up() {
+            return ControlFlow::Break(stopped);
+        }
         match outcome {
             Outcome::Failed(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "not connected");
+                self.shared.failed(&error);
                 if !error.is_retryable() {
                     return ControlFlow::Break(Stopped::Connect(error));
                 }
-                let retry_in = self.backoff.next();
+                let retry_in = match &error {
+                    // A server that is there and not well is asked again when that is due.
+                    ConnectError::Unhealthy { .. } => health.next_in(),
+                    _ => self.backoff.next(),
+                };
                 self.shared.tell(GatewayEvent::ConnectFailed { error, retry_in });
                 ControlFlow::Continue(retry_in)
             }
@@ -124,15 +159,20 @@ impl Run {
     }
 
     /// Connects once, and keeps the tunnel for as long as it holds.
-    async fn attempt(&mut self) -> Outcome {
+    async fn attempt(&mut self, health: &mut Health) -> Outcome {
         let connection = match connection::connect(&self.connection).await {
             Ok(connection) => connection,
             Err(error) => return Outcome::Failed(error),
         };
+        if health.is_down()
+            && let Err(error) = health.check(&connection, &self.shared).await
+        {
+            return Outcome::Failed(error);
+        }
         let now = Instant::now().into_std();
         let session = Session::gateway(self.session.clone(), self.instance, now);
         let link = Link::new(session, || Instant::now().into_std());
-        let mut tunnel = TunnelClient::new(connection).max_decoding_message_size(MAX_PACKET);
+        let mut tunnel = TunnelClient::new(connection.clone()).max_decoding_message_size(MAX_PACKET);
         let mut state = self.shared.state.subscribe();
         let opened = tokio::select! {
             opened = tokio::time::timeout(SessionConfig::HANDSHAKE_TIMEOUT, tunnel.open(link.packets())) => opened,
@@ -146,14 +186,24 @@ impl Run {
             Ok(response) => response.into_inner(),
             Err(status) => return Outcome::Failed(not_opened(status)),
         };
-        let outcome = self.drive(&link, inbound).await;
+        let outcome = self.drive(&link, inbound, &connection, health).await;
         // Whoever holds a call of this link learns that it is over.
         link.lost();
         outcome
     }
 
     /// Moves packets, and lets the router answer calls, until the session is over.
-    async fn drive(&mut self, link: &Link, mut inbound: Streaming<Packet>) -> Outcome {
+    async fn drive(
+        &mut self,
+        link: &Link,
+        mut inbound: Streaming<Packet>,
+        connection: &Connection,
+        health: &mut Health,
+    ) -> Outcome {
+        let shared = self.shared.clone();
+        let mut unwell = pin!(health.watch(connection, &shared));
+        // A server that is about to go may say so: that is no outage.
+        let mut checking = true;
         let mut calls = JoinSet::new();
         let mut timeout = link.next_timeout();
         let mut state = self.shared.state.subscribe();
@@ -178,8 +228,10 @@ impl Run {
                             if connecting { *state = GatewayState::Connected; }
                             connecting
                         });
+                        self.shared.connected();
                         self.shared.tell(GatewayEvent::Connected(peer));
                     }
+                    Notice::Draining(_) => checking = false,
                     Notice::Drained => link.leave(GoodbyeReason::Shutdown, "the gateway is shutting down"),
                     Notice::Closed(reason) => {
                         self.shared.state.send_if_modified(|state| {
@@ -206,11 +258,17 @@ impl Run {
                 },
                 () = draining(&mut state), if !told_to_drain => {
                     told_to_drain = true;
+                    checking = false;
                     if link.is_established() {
                         link.drain(GoodbyeReason::Shutdown);
                     } else {
                         link.leave(GoodbyeReason::Shutdown, "");
                     }
+                }
+                error = &mut unwell, if checking => {
+                    checking = false;
+                    self.shared.failed(&error);
+                    link.lost();
                 }
                 () = timer => link.tick(),
                 () = link.timeout_changed(timeout) => {}

@@ -12,6 +12,7 @@ mod ending;
 mod errors;
 mod fencing;
 mod handle;
+mod health;
 mod inventory;
 mod policy;
 mod secrets;

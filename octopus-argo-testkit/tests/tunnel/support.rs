@@ -90,7 +90,7 @@ impl Octopus {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let serving = Listen::tls(&identity)
             .unwrap()
-            .serve(listener, server.tunnel())
+            .serve(listener, server.services())
             .unwrap();
         Self {
             store,

@@ -1,4 +1,4 @@
-//! How bytes get to a server: a trait for embedders, and TCP.
+//! How bytes get to a server: a trait for embedders, TCP, and HTTP proxies.
 
 use std::error::Error;
 use std::fmt;
@@ -8,9 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use octopus_argo_core::{Host, ServerAddress};
+use octopus_argo_core::ServerAddress;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+
+mod bypass;
+pub use bypass::{Bypass, BypassError};
+
+mod proxy;
+pub use proxy::{HttpProxy, ProxyConfigError, ProxyError};
+
+mod tcp;
+pub use tcp::{Resolve, TcpDial};
 
 /// A connected byte stream, as a [`Dial`] hands it out. Implemented by whatever can be.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -83,6 +91,15 @@ pub enum DialError {
         /// The limit.
         after: Duration,
     },
+    /// A proxy did not connect us.
+    #[error("no connection through the proxy {}", proxy.authority())]
+    #[non_exhaustive]
+    Proxy {
+        /// Where the proxy is.
+        proxy: ServerAddress,
+        /// What went wrong with it.
+        source: ProxyError,
+    },
     /// A dialler's own reason.
     #[error("the dialler failed")]
     #[non_exhaustive]
@@ -93,74 +110,19 @@ pub enum DialError {
 }
 
 impl DialError {
+    /// Whether trying again can help. Only a proxy that wants other credentials stays as it is.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Proxy { source, .. } => source.is_retryable(),
+            _ => true,
+        }
+    }
+
     /// A reason of another kind. Such failures count as passing ones: dialling is tried again.
     pub fn other(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Other {
             source: source.into().into(),
         }
     }
-}
-
-/// TCP, with `TCP_NODELAY` set: without it small messages wait for acknowledgements, up to 40 ms each.
-///
-/// The name is looked up each time, and its addresses are tried one after another, each for at most
-/// [`ATTEMPT_TIMEOUT`](Self::ATTEMPT_TIMEOUT).
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct TcpDial;
-
-impl TcpDial {
-    /// How long one of several addresses may take: 3 s, so that one unreachable address leaves time for the others.
-    pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-
-    /// There is nothing to choose yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self
-    }
-}
-
-#[async_trait]
-impl Dial for TcpDial {
-    async fn dial(&self, address: &ServerAddress) -> Result<BoxStream, DialError> {
-        let addresses: Vec<_> = match address.host() {
-            Host::Ip(ip) => vec![SocketAddr::new(*ip, address.port())],
-            host => lookup_host((host.to_string(), address.port()))
-                .await
-                .map_err(|error| DialError::Resolve {
-                    source: Arc::new(error),
-                })?
-                .collect(),
-        };
-        let mut failure = DialError::NoAddress;
-        for (index, &last) in addresses.iter().enumerate() {
-            let attempt = connect(last);
-            // The last one has all the time that is left; whoever called sets the limit.
-            let result = if index + 1 == addresses.len() {
-                attempt.await
-            } else {
-                tokio::time::timeout(Self::ATTEMPT_TIMEOUT, attempt)
-                    .await
-                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            };
-            match result {
-                Ok(socket) => return Ok(Box::new(socket)),
-                Err(error) => {
-                    tracing::debug!(peer = %last, error = &error as &dyn Error, "address not reached");
-                    failure = DialError::Connect {
-                        last,
-                        tried: index + 1,
-                        source: Arc::new(error),
-                    };
-                }
-            }
-        }
-        Err(failure)
-    }
-}
-
-async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = TcpStream::connect(address).await?;
-    socket.set_nodelay(true)?;
-    Ok(socket)
 }
