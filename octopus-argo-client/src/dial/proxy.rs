@@ -22,7 +22,7 @@ use super::{BoxStream, Bypass, Dial, DialError, TcpDial};
 /// use octopus_argo_client::dial::HttpProxy;
 ///
 /// let proxy = HttpProxy::new("http://proxy.example.com:3128")?
-///     .basic_auth("argo", "the-password".to_owned().into())?
+///     .basic_auth("argo", &"the-password".to_owned().into())?
 ///     .bypass(".svc,10.0.0.0/8".parse()?);
 /// assert!(!format!("{proxy:?}").contains("the-password"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -68,7 +68,7 @@ impl HttpProxy {
     ///
     /// # Errors
     /// [`ProxyConfigError::Credentials`] for a colon in the name, or a control character.
-    pub fn basic_auth(mut self, user: &str, password: SecretString) -> Result<Self, ProxyConfigError> {
+    pub fn basic_auth(mut self, user: &str, password: &SecretString) -> Result<Self, ProxyConfigError> {
         let control = |text: &str| text.chars().any(char::is_control);
         if user.contains(':') || control(user) || control(password.expose_secret()) {
             return Err(ProxyConfigError::Credentials);
@@ -417,7 +417,7 @@ mod tests {
         far.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         let proxy = HttpProxy::new("http://proxy.example.com").unwrap();
         let proxy = proxy
-            .basic_auth("Aladdin", "open sesame".to_owned().into())
+            .basic_auth("Aladdin", &"open sesame".to_owned().into())
             .unwrap()
             .over(pipe.clone());
         drop(proxy.dial(&"[fd00::5]:443".parse().unwrap()).await.unwrap());
@@ -502,7 +502,7 @@ mod tests {
         let with = |user: &str, password: &str| {
             HttpProxy::new("proxy")
                 .unwrap()
-                .basic_auth(user, password.to_owned().into())
+                .basic_auth(user, &password.to_owned().into())
                 .err()
         };
         assert_eq!(with("a:b", "c"), Some(ProxyConfigError::Credentials));

@@ -73,7 +73,7 @@ where
 }
 
 /// One more listener of `octopus`.
-async fn also_at(octopus: &Octopus, identity: &Identity, listener: TcpListener) -> (Serving, HealthReporter) {
+fn also_at(octopus: &Octopus, identity: &Identity, listener: TcpListener) -> (Serving, HealthReporter) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let tunnel = octopus.server.services();
     let serving = Listen::tls(identity)
@@ -123,8 +123,8 @@ async fn a_server_that_moved_is_found_although_its_old_address_still_answers() {
     let identity = identity();
     let (old, new) = neighbours().await;
     let port = old.local_addr().unwrap().port();
-    let (old, old_health) = also_at(&octopus, &identity, old).await;
-    let (new, _new_health) = also_at(&octopus, &identity, new).await;
+    let (old, old_health) = also_at(&octopus, &identity, old);
+    let (new, _new_health) = also_at(&octopus, &identity, new);
     let name = Name(Arc::new(Mutex::new((old.local_addr().ip(), 0))));
 
     let credentials = octopus.credential(GATEWAY, "ArgoCDGateways-1");
@@ -180,7 +180,7 @@ async fn an_outage_is_told_once_and_so_is_its_end() {
     let octopus = Octopus::start().await;
     let identity = identity();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (serving, health) = also_at(&octopus, &identity, listener).await;
+    let (serving, health) = also_at(&octopus, &identity, listener);
     let credentials = octopus.credential(GATEWAY, "ArgoCDGateways-1");
     let address = serving.local_addr().to_string().parse().unwrap();
     let config = Config::new(address, &Tls::pinned(identity.thumbprint()), credentials).unwrap();
