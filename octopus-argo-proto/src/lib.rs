@@ -9,6 +9,7 @@
 //! | `tonic`   | generated gRPC clients and servers for the messages of the other features; brings tonic, without a transport |
 //! | `session` | [`session`]: the protocol of the tunnel as a state machine without I/O |
 //! | `link`    | [`link`]: a session shared by tasks, for any async runtime; brings `session` |
+//! | `registration` | [`registration`]: registering gateways over REST, the bodies and the Secret |
 //!
 //! None is on by default; [`v1`], the messages of the tunnel and of the inventory, is always there. The `.proto` files
 //! are part of the package, below `proto/`, for other languages and for extensions of your own. The generated code is committed: nothing here needs protoc or a build script.
@@ -43,6 +44,10 @@
     doc = "\n[`session`]: # \"needs the feature `session`\""
 )]
 #![cfg_attr(not(feature = "link"), doc = "\n[`link`]: # \"needs the feature `link`\"")]
+#![cfg_attr(
+    not(feature = "registration"),
+    doc = "\n[`registration`]: # \"needs the feature `registration`\""
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Written by tests/generated.rs. Its shape is that of the packages; the modules below give it readable names.
@@ -74,6 +79,9 @@ pub mod link;
 
 #[cfg(feature = "argocd")]
 pub mod argocd;
+
+#[cfg(feature = "registration")]
+pub mod registration;
 
 mod secret;
 
