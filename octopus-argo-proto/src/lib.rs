@@ -10,6 +10,7 @@
 //! | `session` | [`session`]: the protocol of the tunnel as a state machine without I/O |
 //! | `link`    | [`link`]: a session shared by tasks, for any async runtime; brings `session` |
 //! | `tunnel`  | [`tunnel`]: packets as the bodies of a gRPC call, uncopied; brings `link` and `tonic` |
+//! | `registration` | [`registration`]: registering gateways over REST, the bodies and the Secret |
 //!
 //! None is on by default; [`v1`], the messages of the tunnel and of the inventory, is always there. The `.proto` files
 //! are part of the package, below `proto/`, for other languages and for extensions of your own. The generated code is committed: nothing here needs protoc or a build script.
@@ -48,6 +49,10 @@
     not(feature = "tunnel"),
     doc = "\n[`tunnel`]: # \"needs the feature `tunnel`\""
 )]
+#![cfg_attr(
+    not(feature = "registration"),
+    doc = "\n[`registration`]: # \"needs the feature `registration`\""
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Written by tests/generated.rs. Its shape is that of the packages; the modules below give it readable names.
@@ -82,6 +87,9 @@ pub mod tunnel;
 
 #[cfg(feature = "argocd")]
 pub mod argocd;
+
+#[cfg(feature = "registration")]
+pub mod registration;
 
 mod secret;
 
