@@ -4,7 +4,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use octopus_argo_proto::link::{Link, Notice};
-use octopus_argo_proto::session::{CloseReason, GoodbyeReason, Peer};
+use octopus_argo_proto::session::{Attachment, CloseReason, GoodbyeReason, Peer};
 use octopus_argo_proto::v1::Packet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ pub(super) struct Drive<'a> {
 
 pub(super) enum Driven {
     /// This connection carries the session now.
-    Moved(Arm),
+    Moved(Box<Arm>),
     Over(Outcome),
 }
 
@@ -54,7 +54,7 @@ enum Next<'a> {
     None,
     Connecting(Another<'a>),
     /// Its hello is out.
-    Joining(Arm),
+    Joining(Box<Arm>),
 }
 
 impl Drive<'_> {
@@ -141,14 +141,7 @@ impl Drive<'_> {
                         self.link.receive(via, packet);
                     }
                     Ok(None) => self.link.detach(via),
-                    Err(status) => {
-                        refused = ConnectError::refusal(&status);
-                        if refused.is_some() {
-                            self.link.lost();
-                        } else {
-                            self.link.detach(via);
-                        }
-                    }
+                    Err(status) => refused = self.cut(via, &status),
                 },
                 () = due(&odometer, rotate_not_before), if rotates && matches!(next, Next::None) => {
                     tracing::debug!("the connection is being replaced");
@@ -156,28 +149,48 @@ impl Drive<'_> {
                     next = Next::Connecting(Box::pin(another));
                 }
                 progress = next.progress() => {
-                    next = match progress {
-                        Progress::Arm(Some(Ok(arm))) => Next::Joining(arm),
-                        Progress::Arm(Some(Err(error))) => {
-                            tracing::warn!(error = &error as &dyn std::error::Error, "the connection was not replaced");
-                            rotate_not_before = Instant::now() + ROTATE_AGAIN;
-                            Next::None
-                        }
-                        Progress::Arm(None) => Next::None,
-                        Progress::Packet(arm, Ok(Some(packet))) => {
-                            self.link.receive(arm.via, packet);
-                            Next::Joining(arm)
-                        }
-                        Progress::Packet(arm, _) => {
-                            self.link.detach(arm.via);
-                            rotate_not_before = Instant::now() + ROTATE_AGAIN;
-                            Next::None
-                        }
-                    };
+                    next = self.proceed(progress);
+                    if matches!(next, Next::None) {
+                        rotate_not_before = Instant::now() + ROTATE_AGAIN;
+                    }
                 }
             }
         };
         (driven, work.is_success())
+    }
+
+    /// The next step of the connection that is to take over.
+    fn proceed<'a>(&self, progress: Progress) -> Next<'a> {
+        match progress {
+            Progress::Arm(Some(Ok(arm))) => Next::Joining(Box::new(arm)),
+            Progress::Packet(arm, Ok(Some(packet))) => {
+                self.link.receive(arm.via, packet);
+                Next::Joining(arm)
+            }
+            Progress::Arm(Some(Err(error))) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the connection was not replaced"
+                );
+                Next::None
+            }
+            Progress::Packet(arm, _) => {
+                self.link.detach(arm.via);
+                Next::None
+            }
+            Progress::Arm(None) => Next::None,
+        }
+    }
+
+    /// The stream was ended with an error: by the server, where it refuses the gateway, or by a cut.
+    fn cut(&self, via: Attachment, status: &Status) -> Option<ConnectError> {
+        let refused = ConnectError::refusal(status);
+        if refused.is_some() {
+            self.link.lost();
+        } else {
+            self.link.detach(via);
+        }
+        refused
     }
 
     /// The session uses this connection no longer: another one carries it, or none.
@@ -191,7 +204,8 @@ impl Drive<'_> {
                 .run_until_cancelled(another)
                 .await
                 .flatten()
-                .and_then(Result::ok),
+                .and_then(Result::ok)
+                .map(Box::new),
         };
         if let Some(arm) = arm.filter(|arm| self.link.uses(arm.via)) {
             return Driven::Moved(arm);
@@ -236,7 +250,7 @@ impl Drive<'_> {
 
 enum Progress {
     Arm(Option<Result<Arm, ConnectError>>),
-    Packet(Arm, Result<Option<Packet>, Status>),
+    Packet(Box<Arm>, Result<Option<Packet>, Status>),
 }
 
 impl Next<'_> {

@@ -59,7 +59,7 @@ impl Rotation {
         Odometer {
             due_at: self
                 .age
-                .and_then(|age| now.checked_add(age - age.mul_f64(jitter.clamp(0.0, 1.0) / 10.0))),
+                .and_then(|age| now.checked_add(age.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 10.0))),
             not_before: now + Self::LEAST,
             limit: self.bytes,
             counted: Arc::default(),

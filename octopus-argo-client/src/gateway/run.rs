@@ -234,7 +234,7 @@ impl Run {
                 self.backoff.reset();
             }
             match driven {
-                Driven::Moved(next) => arm = next,
+                Driven::Moved(next) => arm = *next,
                 Driven::Over(outcome) => return outcome,
             }
         }

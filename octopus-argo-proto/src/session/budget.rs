@@ -120,7 +120,7 @@ mod tests {
             let (mut windows, mut left) = (Vec::new(), 0);
             for (what, amount) in steps {
                 match what {
-                    0 if windows.len() < 5 => if budget.admit() { windows.push(100) },
+                    0 if windows.len() < 5 && budget.admit() => windows.push(100),
                     1 => if let Some(window) = windows.last_mut() { *window += budget.lend(amount) },
                     2 => if let Some(window) = windows.pop() {
                         let untaken = amount.min(window);

@@ -132,7 +132,7 @@ impl fmt::Debug for Incoming {
 /// What has arrived and is not a whole packet yet, as it came.
 #[derive(Debug, Default)]
 struct Pieces {
-    pieces: VecDeque<Bytes>,
+    queue: VecDeque<Bytes>,
     len: usize,
     /// The length of the packet whose prefix was read.
     wanted: Option<usize>,
@@ -142,7 +142,7 @@ impl Pieces {
     fn push(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.len += piece.len();
-            self.pieces.push_back(piece);
+            self.queue.push_back(piece);
         }
     }
 
@@ -200,7 +200,7 @@ impl Buf for Limited<'_> {
     }
 
     fn chunk(&self) -> &[u8] {
-        let piece = self.pieces.pieces.front().map_or(&[][..], |piece| piece);
+        let piece = self.pieces.queue.front().map_or(&[][..], |piece| piece);
         piece.get(..self.left).unwrap_or(piece)
     }
 
@@ -209,7 +209,7 @@ impl Buf for Limited<'_> {
         self.left -= count;
         self.pieces.len -= count;
         while count > 0 {
-            let Some(piece) = self.pieces.pieces.front_mut() else {
+            let Some(piece) = self.pieces.queue.front_mut() else {
                 return;
             };
             if piece.len() > count {
@@ -217,14 +217,14 @@ impl Buf for Limited<'_> {
                 return;
             }
             count -= piece.len();
-            self.pieces.pieces.pop_front();
+            self.pieces.queue.pop_front();
         }
     }
 
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         if let Some(piece) = self
             .pieces
-            .pieces
+            .queue
             .front()
             .filter(|piece| piece.len() >= len && self.left >= len)
         {

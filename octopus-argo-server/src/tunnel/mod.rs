@@ -185,7 +185,7 @@ where
                     "the tunnel has one method, Open",
                 ))
             };
-            Ok(answer.unwrap_or_else(|status| status.into_http()))
+            Ok(answer.unwrap_or_else(Status::into_http))
         })
     }
 }

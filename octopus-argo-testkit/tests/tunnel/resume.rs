@@ -62,7 +62,7 @@ async fn a_call_survives_every_cut() {
             Connection::Interrupted { .. }
         ));
         // What is sent while there is no connection waits, and so does a new call.
-        call.say(&[round; 100_000]).await;
+        call.say(&vec![round; 100_000]).await;
         let another = Conversation::begin(&octopus);
         let mended = async {
             relay.mend();
@@ -71,7 +71,7 @@ async fn a_call_survives_every_cut() {
         let (mut another, ()) = tokio::join!(another, mended);
         another.say(b"new").await;
         assert_eq!(another.hear().await, b"new");
-        assert_eq!(call.hear().await, [round; 100_000]);
+        assert_eq!(call.hear().await, vec![round; 100_000]);
         events
             .until(|event| matches!(event, GatewayEvent::Resumed).then_some(()))
             .await;
@@ -156,8 +156,8 @@ async fn a_connection_is_replaced_while_it_stands() {
     let mut call = Conversation::begin(&octopus).await;
     let mut rotations = 0;
     for round in 0..u8::MAX {
-        call.say(&[round; 50_000]).await;
-        assert_eq!(call.hear().await, [round; 50_000]);
+        call.say(&vec![round; 50_000]).await;
+        assert_eq!(call.hear().await, vec![round; 50_000]);
         let seen = events.so_far();
         assert!(
             !seen
