@@ -207,7 +207,7 @@ async fn a_user_logs_in_with_a_password() {
 }
 
 #[tokio::test]
-async fn manifests_commits_charts_windows_and_links() {
+async fn manifests_are_the_targets() {
     let (sim, mut client) = reader().await;
     let fleet = sim.fleet();
     let web = app("web");
@@ -241,7 +241,13 @@ async fn manifests_commits_charts_windows_and_links() {
         };
         assert_eq!(soon(client.get_manifests(query)).await.unwrap_err().code(), code);
     }
+}
 
+#[tokio::test]
+async fn commits_and_charts() {
+    let (sim, mut client) = reader().await;
+    let fleet = sim.fleet();
+    let web = app("web");
     let commit = |revision: &str| RevisionMetadataQuery {
         name: "web".to_owned(),
         revision: revision.to_owned(),
@@ -306,7 +312,13 @@ async fn manifests_commits_charts_windows_and_links() {
         (chart.description(), chart.maintainers.as_slice()),
         ("d", &["me".to_owned()][..])
     );
+}
 
+#[tokio::test]
+async fn windows_and_links() {
+    let (sim, mut client) = reader().await;
+    let fleet = sim.fleet();
+    let web = app("web");
     fleet
         .set_project(&json!({"metadata": {"name": "shop"}, "spec": {"syncWindows": [
             {"kind": "allow", "schedule": "0 8 * * *", "duration": "1h", "applications": ["w*"], "manualSync": true},
