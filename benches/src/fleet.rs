@@ -24,11 +24,22 @@ const INSTANCES: usize = 40;
 /// Application number `n`. Ten in fourteen have one source without a name, two have two sources and one has three.
 #[must_use]
 pub fn application(n: usize) -> Application {
+    declaring(n, slugs(n))
+}
+
+/// Application number `n`, with all its sources in the environment that comes `steps` later.
+#[must_use]
+pub fn moved(n: usize, steps: usize) -> Application {
+    let (project, _, tenant) = slugs(n);
+    let environment = ENVIRONMENTS[(n / APPLICATIONS + steps) % ENVIRONMENTS.len()];
+    declaring(n, (project, environment, tenant))
+}
+
+fn declaring(n: usize, (project, environment, tenant): (String, &str, Option<String>)) -> Application {
     let mut application = Application::new(ApplicationName::new(
         Some("argocd"),
         &format!("app-{n:07}-{}", n % 97),
     ));
-    let (project, environment, tenant) = slugs(n);
     let names: &[Option<&str>] = match n % 13 {
         0 => &[Some("web"), Some("worker"), Some("jobs")],
         1 | 2 => &[Some("chart"), Some("values")],

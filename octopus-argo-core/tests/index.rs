@@ -5,7 +5,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use octopus_argo_core::index::{Gap, Instance, InstanceId, NotPermitted, ScopeIndex, Snapshot, SourceRef};
 use octopus_argo_core::{Application, ApplicationName, ProjectSlug, Scope, SpaceId};
@@ -94,7 +94,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         6 => (select(INSTANCES.to_vec()), select(SPACES.to_vec()), some(&ENVIRONMENTS), some(&TENANTS))
             .prop_map(|(id, space, environments, tenants)| Edit::Instance(id, space, environments, tenants)),
         1 => select(INSTANCES.to_vec()).prop_map(Edit::RemoveInstance),
-        1 => Just(Edit::Snapshot),
+        3 => Just(Edit::Snapshot),
         2 => Just(Edit::Publish),
     ]
 }
@@ -173,14 +173,19 @@ impl Model {
     /// Everything else that a snapshot tells.
     fn check(&self, snapshot: &Snapshot) -> Result<(), TestCaseError> {
         for space in SPACES.map(|space| space.parse::<SpaceId>().unwrap()) {
-            let mut tenants: BTreeMap<String, usize> = BTreeMap::new();
+            let mut told: [BTreeMap<String, usize>; 3] = Default::default();
             let mut unmapped = Vec::new();
             for (instance, application) in self.in_space(&space) {
                 let declared: Vec<_> = (0..application.sources.len())
                     .map(|index| application.declared(index))
                     .collect();
-                for tenant in declared.iter().filter_map(|declared| declared.tenant) {
-                    *tenants.entry(tenant.to_ascii_lowercase()).or_default() += 1;
+                for declared in &declared {
+                    let slugs = [declared.project, declared.environment, declared.tenant];
+                    for (told, slug) in told.iter_mut().zip(slugs) {
+                        if let Some(slug) = slug {
+                            *told.entry(slug.to_ascii_lowercase()).or_default() += 1;
+                        }
+                    }
                 }
                 if !declared
                     .iter()
@@ -203,10 +208,13 @@ impl Model {
                     unmapped.push((Self::place(instance, application, 0), gaps.max(1)));
                 }
             }
-            let found = snapshot
-                .tenants(&space)
-                .map(|(text, count)| (text.to_ascii_lowercase(), count));
-            prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), tenants);
+            let lower = |(text, count): (&str, usize)| (text.to_ascii_lowercase(), count);
+            let found: [BTreeMap<String, usize>; 3] = [
+                snapshot.projects(&space).map(lower).collect(),
+                snapshot.environments(&space).map(lower).collect(),
+                snapshot.tenants(&space).map(lower).collect(),
+            ];
+            prop_assert_eq!(found, told);
             unmapped.sort();
             let found = snapshot.unmapped(&space).map(|application| {
                 let namespace = application.namespace().map(str::to_owned);
@@ -346,6 +354,86 @@ fn the_index_answers_as_the_resolver_does() {
         hits * 10 >= queries * 3,
         "only {hits} of {queries} queries hit: the fleets are too thin"
     );
+}
+
+/// Every application of a fleet is in the same environment, and all of them move at once, over and over.
+fn fleet_in(environment: &str, count: usize) -> Vec<Application> {
+    (0..count)
+        .map(|n| {
+            let json = serde_json::json!({
+                "metadata": {"name": format!("app-{n}"), "annotations": {
+                    "argo.octopus.com/project": format!("project-{}", n % 7),
+                    "argo.octopus.com/environment": environment,
+                }},
+                "spec": {"source": {"repoURL": "u"}},
+            });
+            Application::from_json(json.to_string().as_bytes()).unwrap()
+        })
+        .collect()
+}
+
+/// How many sources a snapshot gives for each environment.
+fn by_environment(snapshot: &Snapshot) -> BTreeMap<&'static str, usize> {
+    let count = |environment| {
+        let scopes = (0..7).map(|n| Scope::from_texts(&format!("project-{n}"), environment, None).unwrap());
+        scopes.map(|scope| snapshot.resolve(&scope).count()).sum()
+    };
+    ["red", "blue"]
+        .map(|environment| (environment, count(environment)))
+        .into()
+}
+
+#[test]
+fn readers_on_other_threads_see_whole_versions_and_wait_for_nobody() {
+    const APPLICATIONS: usize = 300;
+    let fleets = ["red", "blue"].map(|environment| fleet_in(environment, APPLICATIONS));
+    let id = InstanceId::new("one");
+    let mut index = ScopeIndex::new();
+    index.set_instance(Instance::new(id.clone(), SpaceId::default()));
+    let reader = index.reader();
+    // Looks that readers have taken, and whether they may stop.
+    let (looks, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    std::thread::scope(|threads| {
+        for _ in 0..3 {
+            threads.spawn(|| {
+                let mut held: Vec<(Snapshot, BTreeMap<_, _>)> = Vec::new();
+                while !over.load(Ordering::Acquire) {
+                    let snapshot = reader.snapshot();
+                    let seen = by_environment(&snapshot);
+                    let all = [0, APPLICATIONS];
+                    assert!(
+                        seen.values().all(|count| all.contains(count)),
+                        "half a version: {seen:?}"
+                    );
+                    looks.fetch_add(1, Ordering::AcqRel);
+                    // What was seen once is there as long as it is held, whatever is edited meanwhile.
+                    held.push((snapshot, seen));
+                    if held.len() > 20 {
+                        held.remove(7);
+                    }
+                    for (snapshot, seen) in &held {
+                        assert_eq!(&by_environment(snapshot), seen);
+                    }
+                }
+            });
+        }
+        let edit = |index: &mut ScopeIndex, round: usize| {
+            for application in &fleets[round % 2] {
+                index.upsert(&id, application).unwrap();
+            }
+        };
+        for round in 0..60 {
+            // In the middle of a version for as long as it takes the readers to look three times more.
+            let enough = looks.load(Ordering::Acquire) + 3;
+            edit(&mut index, round);
+            while round < 5 && looks.load(Ordering::Acquire) < enough {
+                std::thread::yield_now();
+            }
+            index.publish();
+        }
+        over.store(true, Ordering::Release);
+    });
+    assert_eq!(by_environment(&reader.snapshot())["blue"], APPLICATIONS);
 }
 
 #[test]

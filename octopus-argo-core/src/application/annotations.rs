@@ -39,14 +39,14 @@ impl Annotations {
     pub fn raw(&self, purpose: Purpose, source: Option<&str>) -> Option<&str> {
         // Compares with the parts of the key, so that none is built: this is the resolver's innermost step.
         let dot = if source.is_some() { "." } else { "" };
-        let parts = [
-            annotation::PREFIX,
-            "/",
-            purpose.as_str(),
-            dot,
-            source.unwrap_or_default(),
-        ];
-        self.find(|key| compare(key.as_bytes(), parts))
+        let parts = [purpose.as_str(), dot, source.unwrap_or_default()];
+        self.find(|key| {
+            // All but look-alikes begin alike, and a comparison of fixed length is a few instructions.
+            match key.strip_prefix(START) {
+                Some(rest) => compare(rest.as_bytes(), parts),
+                None => key.cmp(START),
+            }
+        })
     }
 
     /// As [`Annotations::raw`], trimmed; a blank text counts as none.
@@ -85,8 +85,11 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Annotations {
     }
 }
 
+/// How every key begins that is read.
+const START: &str = "argo.octopus.com/";
+
 /// How `key` orders against the text that `parts` make together. A slice at a time: planning takes twice as long with bytes.
-fn compare(mut key: &[u8], parts: [&str; 5]) -> Ordering {
+fn compare(mut key: &[u8], parts: [&str; 3]) -> Ordering {
     for part in parts {
         let Some((start, rest)) = key.split_at_checked(part.len()) else {
             // The key ends within the part: equal so far is less in the end.
@@ -148,6 +151,11 @@ mod tests {
         .collect();
         assert_eq!(annotations.get(key), Some("last"));
         assert_eq!(annotations.iter().count(), 2);
+    }
+
+    #[test]
+    fn keys_begin_with_the_prefix() {
+        assert_eq!(START.strip_suffix('/'), Some(annotation::PREFIX));
     }
 
     proptest! {

@@ -32,9 +32,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod by_hash;
 mod fold;
 mod instance;
 mod multimap;
+mod page;
 mod record;
 mod snapshot;
 mod table;
@@ -42,11 +44,14 @@ mod terms;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use self::by_hash::ByHash;
 use self::fold::About;
 pub use self::instance::{Instance, InstanceId, NotPermitted};
+use self::page::{Edit, Number};
 use self::record::{CHUNK, NONE, Record, Slugs, UNNAMED};
 pub use self::snapshot::{ApplicationRef, Counts, Gap, Snapshot, SourceRef, Sources};
 use self::snapshot::{Registered, Version, pack};
@@ -57,15 +62,43 @@ use crate::name::ApplicationName;
 /// Sources of a fleet by what they declare. See the [module](self).
 ///
 /// There is one writer, the owner of this; any number of [`Reader`]s see what it has published.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ScopeIndex {
+    /// With all edits, of whatever version.
     version: Version,
+    /// The version that edits are part of: the next that anybody gets to see.
+    now: AtomicU64,
     published: Arc<ArcSwap<Version>>,
     instances: HashMap<InstanceId, u32>,
     numbers: Numbers,
+    /// The slots of applications by instance and name.
+    names: ByHash,
     free_slots: Vec<u32>,
     next_slot: u32,
     scratch: Scratch,
+}
+
+impl Default for ScopeIndex {
+    fn default() -> Self {
+        let version = Version {
+            at: Number::MAX,
+            ..Version::default()
+        };
+        Self {
+            published: Arc::new(ArcSwap::from_pointee(Version {
+                at: 0,
+                ..version.clone()
+            })),
+            version,
+            now: AtomicU64::new(1),
+            instances: HashMap::new(),
+            numbers: Numbers::default(),
+            names: ByHash::default(),
+            free_slots: Vec::new(),
+            next_slot: 0,
+            scratch: Scratch::default(),
+        }
+    }
 }
 
 /// Buffers that are used again, so that an edit allocates only what it keeps.
@@ -133,7 +166,7 @@ impl ScopeIndex {
         }
         if let Some(place) = instances.get_mut(number as usize) {
             if known.is_none() {
-                self.version.terms.retain(space);
+                self.numbers.retain(space);
                 self.version.counts.instances += 1;
                 self.instances.insert(instance.id().clone(), number);
             }
@@ -210,13 +243,22 @@ impl ScopeIndex {
     /// Makes all edits so far visible to [`Reader`]s, at once. Costs a few reference counts, and later the copies of
     /// what is edited while somebody holds the snapshot: publish a batch, not each edit.
     pub fn publish(&mut self) {
-        self.published.store(Arc::new(self.version.clone()));
+        self.published.store(self.seen());
     }
 
     /// The index with all edits so far, published or not.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot(Arc::new(self.version.clone()))
+        Snapshot(self.seen())
+    }
+
+    /// What is there now, for somebody to see. Edits from here on are of a later version.
+    fn seen(&self) -> Arc<Version> {
+        Arc::new(Version {
+            // Nobody edits while this is shared, so the number orders nothing but itself.
+            at: self.now.fetch_add(1, Ordering::Relaxed),
+            ..self.version.clone()
+        })
     }
 
     /// A handle for readers on any thread.
@@ -241,22 +283,13 @@ impl ScopeIndex {
     }
 
     fn find(&self, instance: u32, name: &ApplicationName) -> Option<u32> {
-        let namespace = match name.namespace() {
-            None => NONE,
-            Some(text) => {
-                let Version { terms, hash, .. } = &self.version;
-                self.numbers.number(terms, hash, Kind::Namespace, 0, text)?
-            }
-        };
+        let Version { terms, .. } = &self.version;
         let key = self.name_key(instance, name.namespace(), name.name());
-        let slots = self
-            .version
-            .map
-            .values(key)
-            .filter_map(|slot| u32::try_from(slot).ok());
-        slots.into_iter().find(|slot| {
-            let record = self.version.record(*slot);
-            record.instance() == instance && record.namespace() == namespace && record.name() == name.name()
+        self.names.find(key, |slot| {
+            let record = self.version.record(slot);
+            record.instance() == instance
+                && record.name() == name.name()
+                && terms.text(record.namespace()) == name.namespace()
         })
     }
 
@@ -305,7 +338,10 @@ impl ScopeIndex {
     /// Puts `new` in the place of `old`, either of which may be empty, wherever they are known.
     fn replace(&mut self, slot: u32, old: Record<'_>, new: Record<'_>) {
         let chunk = self.version.applications.entry(slot / CHUNK);
-        *chunk = Arc::new(chunk.with(slot % CHUNK, new.0));
+        match Arc::get_mut(chunk) {
+            Some(own) => own.set(slot % CHUNK, new.0),
+            None => *chunk = Arc::new(chunk.with(slot % CHUNK, new.0)),
+        }
         let instance = if new.is_empty() {
             old.instance()
         } else {
@@ -324,8 +360,11 @@ impl ScopeIndex {
             pairs.filter(|(_, before, after)| before != after)
         };
         // All texts of the new are held before any of the old is let go: another source may have had them.
-        for term in changed().filter_map(|(_, _, after)| after).flat_map(Slugs::terms) {
-            self.version.terms.retain(term);
+        for slugs in changed().filter_map(|(_, _, after)| after) {
+            slugs.terms().for_each(|term| self.numbers.retain(term));
+            slugs
+                .told()
+                .for_each(|term| self.version.terms.tell(term, Edit::Add));
         }
         for (index, before, after) in changed() {
             let value = pack(slot, u32::try_from(index).unwrap_or(NONE));
@@ -339,11 +378,11 @@ impl ScopeIndex {
                 }
             }
         }
-        for term in changed()
-            .filter_map(|(_, before, _)| before)
-            .flat_map(Slugs::terms)
-        {
-            self.release(term);
+        for slugs in changed().filter_map(|(_, before, _)| before) {
+            slugs
+                .told()
+                .for_each(|term| self.version.terms.tell(term, Edit::Remove));
+            slugs.terms().for_each(|term| self.release(term));
         }
         self.count(slot, space, old, Edit::Remove);
         self.count(slot, space, new, Edit::Add);
@@ -360,11 +399,19 @@ impl ScopeIndex {
             self.version.terms.text(namespace),
             record.name(),
         );
-        self.edit(key, u64::from(slot), edit);
-        if namespace != NONE {
-            match edit {
-                Edit::Add => self.version.terms.retain(namespace),
-                Edit::Remove => self.release(namespace),
+        let named = namespace != NONE;
+        match edit {
+            Edit::Add => {
+                self.names.insert(key, slot);
+                if named {
+                    self.numbers.retain(namespace);
+                }
+            }
+            Edit::Remove => {
+                self.names.remove(key, slot);
+                if named {
+                    self.release(namespace);
+                }
             }
         }
     }
@@ -409,17 +456,8 @@ impl ScopeIndex {
     }
 
     fn edit(&mut self, key: u64, value: u64, edit: Edit) {
-        match edit {
-            Edit::Add => self.version.map.insert(key, value),
-            Edit::Remove => self.version.map.remove(key, value),
-        };
+        self.version.map.edit(*self.now.get_mut(), key, value, edit);
     }
-}
-
-#[derive(Clone, Copy)]
-enum Edit {
-    Add,
-    Remove,
 }
 
 /// Gives snapshots of what a [`ScopeIndex`] has published. Cheap to clone; for any thread.

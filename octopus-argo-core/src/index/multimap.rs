@@ -1,41 +1,206 @@
-//! A persistent set of pairs of numbers, looked up by the first: one trie of hashes for everything the index looks up.
+//! A set of pairs of numbers, looked up by the first: one trie of hashes for everything that the index looks up.
 //!
-//! A clone costs one reference count and is a snapshot. An edit copies the path to one leaf where a snapshot shares it,
-//! and changes it in place where none does. Leaves hold plain numbers, so copying one is a `memcpy`: a trie of
-//! reference-counted values would touch the count, and so the cache line, of each neighbour.
+//! A clone costs one reference count and is a snapshot. An edit is appended to the log of its [page](super::page),
+//! shared or not; where the log is full, the page and the branches above it are copied if a snapshot shares them. Pages
+//! hold plain numbers, so copying one is a `memcpy`: a trie of reference-counted values would touch the count, and so
+//! the cache line, of each neighbour.
 
 use std::sync::Arc;
 
-/// How many children a branch has: four bits of the hash a level.
-const FAN: usize = 16;
-const BITS: u32 = 4;
-/// Levels that the key decides. Further down, the values of one key are spread by a hash of their own.
-const KEY_LEVELS: u32 = 64 / BITS;
-const LEVELS: u32 = 2 * KEY_LEVELS;
-/// The most entries of a leaf: 1 KiB, which is what an edit copies at most beside the branches above.
-const LEAF: usize = 64;
-/// A branch whose leaves together hold no more becomes a leaf again. Far from [`LEAF`], so that edits at the border do
-/// not split and join by turns.
-const JOIN: usize = LEAF / 4;
+use super::page::{Edit, JOIN, Number, PAIRS, Page, PageValues, Pair};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Pair {
-    key: u64,
-    value: u64,
+/// The most children of a branch are two to the power of this. Copying a branch touches each of them.
+const BITS: u32 = 4;
+/// Bits of a key. Further down, the values of one key are spread by a hash of their own.
+const KEY: u32 = 64;
+/// Bits of a whole pair, by which any two differ.
+const WHOLE: u32 = 2 * KEY;
+
+#[derive(Clone, Debug)]
+enum Node {
+    Leaf(Arc<Page>),
+    /// As many children as a power of two. A page that is not as deep as the branch could tell apart stands in several
+    /// neighbouring places.
+    Branch(Arc<[Self]>),
 }
 
-impl Pair {
-    fn digit(self, level: u32) -> usize {
-        if level < KEY_LEVELS {
-            return digit(self.key, level);
-        }
-        digit(spread(self.value), level - KEY_LEVELS)
+/// A set of pairs of a key, which has to be a good hash, and a value. Edited by one, read by any number of its clones.
+#[derive(Clone, Debug)]
+pub(super) struct Multimap(Node);
+
+impl Default for Multimap {
+    fn default() -> Self {
+        Self(Node::Leaf(Arc::new(Page::new(0, []))))
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "four bits always fit")]
-fn digit(bits: u64, level: u32) -> usize {
-    ((bits >> (64 - BITS * (level + 1))) & (FAN as u64 - 1)) as usize
+impl Multimap {
+    /// Adds a pair that is not there, or takes one away that is, from version `now` on. Versions count upwards.
+    pub(super) fn edit(&mut self, now: Number, key: u64, value: u64, edit: Edit) {
+        let pair = Pair { key, value };
+        let path = pair.path();
+        if self.0.page(path).is_some_and(|page| page.push(now, pair, edit)) {
+            return;
+        }
+        self.make_room(path);
+        if let Some(page) = self.0.page(path) {
+            page.push(now, pair, edit);
+        }
+    }
+
+    /// Puts pages with free logs in the place of the one at `path`.
+    fn make_room(&mut self, path: u128) {
+        let Some(page) = self.0.page(path) else {
+            return;
+        };
+        let (mut depth, mut pairs) = (page.depth, page.merged());
+        let sibling = depth
+            .checked_sub(1)
+            .and_then(|above| self.0.page(path ^ bit(above)));
+        if let Some(sibling) = sibling
+            && sibling.depth == depth
+            && pairs.len() + sibling.pair_count() <= JOIN
+        {
+            depth -= 1;
+            pairs.extend(sibling.merged());
+            pairs.sort_unstable();
+        }
+        fill(pairs, depth, path, &mut |path, page| {
+            self.0.put(0, path, &Arc::new(page));
+        });
+    }
+
+    /// The values of a key in version `at`, in no order that means anything. Allocates nothing.
+    #[inline]
+    pub(super) fn values(&self, key: u64, at: Number) -> Values<'_> {
+        let (mut node, mut depth) = (&self.0, 0);
+        while let Node::Branch(children) = node
+            && depth < KEY
+        {
+            let bits = bits(children);
+            let Some(child) = children.get(digit_of_key(key, depth, bits)) else {
+                return Values::default();
+            };
+            (node, depth) = (child, depth + bits);
+        }
+        match node {
+            Node::Leaf(page) => Values {
+                of_page: Some(page.values(key, at)),
+                below: None,
+            },
+            // Only values of this key are below.
+            Node::Branch(_) => Values {
+                of_page: None,
+                below: Some(Below {
+                    node,
+                    from: Some(0),
+                    key,
+                    at,
+                }),
+            },
+        }
+    }
+}
+
+impl Node {
+    /// The page that holds what begins as `path` does.
+    fn page(&self, path: u128) -> Option<&Page> {
+        self.page_below(0, path)
+    }
+
+    fn page_below(&self, mut depth: u32, path: u128) -> Option<&Page> {
+        let mut node = self;
+        loop {
+            match node {
+                Self::Leaf(page) => return Some(page),
+                Self::Branch(children) => {
+                    let bits = bits(children);
+                    node = children.get(digit(path, depth, bits))?;
+                    depth += bits;
+                }
+            }
+        }
+    }
+
+    /// Makes a page, which holds what begins as `path` does, part of what is below this node at `depth`, in the place of
+    /// what was there.
+    fn put(&mut self, depth: u32, path: u128, page: &Arc<Page>) {
+        if page.depth <= depth {
+            *self = Self::Leaf(Arc::clone(page));
+            return;
+        }
+        if let Self::Leaf(_) = self {
+            *self = Self::Branch([self.clone(), self.clone()].into());
+        }
+        let Self::Branch(children) = self else {
+            return;
+        };
+        // A branch has others below it only once it is as wide as it may be, so all its children are pages here.
+        while page.depth > depth + bits(children) && bits(children) < most_bits(depth) {
+            *children = children
+                .iter()
+                .flat_map(|child| [child.clone(), child.clone()])
+                .collect();
+        }
+        let bits = bits(children);
+        let at = digit(path, depth, bits);
+        let children = Arc::make_mut(children);
+        if page.depth > depth + bits {
+            if let Some(child) = children.get_mut(at) {
+                child.put(depth + bits, path, page);
+            }
+        } else {
+            let places = 1 << (depth + bits - page.depth);
+            let start = at & !(places - 1);
+            if let Some(places) = children.get_mut(start..start + places) {
+                places.fill(Self::Leaf(Arc::clone(page)));
+            }
+        }
+    }
+}
+
+/// Makes pages of pairs that begin as `path` does, as many as it takes.
+fn fill(pairs: Vec<Pair>, depth: u32, path: u128, each: &mut impl FnMut(u128, Page)) {
+    if pairs.len() <= PAIRS || depth >= WHOLE {
+        each(path, Page::new(depth, pairs));
+        return;
+    }
+    let bit = bit(depth);
+    let (high, low) = pairs.into_iter().partition(|pair: &Pair| pair.path() & bit != 0);
+    fill(low, depth + 1, path & !bit, each);
+    fill(high, depth + 1, path | bit, each);
+}
+
+impl Pair {
+    /// All that two pairs may differ by, from the top.
+    fn path(self) -> u128 {
+        u128::from(self.key) << KEY | u128::from(spread(self.value))
+    }
+}
+
+/// The bit of a path that decides at `depth`.
+fn bit(depth: u32) -> u128 {
+    1 << (WHOLE - 1 - depth)
+}
+
+fn digit(path: u128, depth: u32, bits: u32) -> usize {
+    (path << depth >> (WHOLE - bits)) as usize
+}
+
+/// The same, where the key alone decides. Half as many bits to shift.
+#[expect(clippy::cast_possible_truncation, reason = "a few bits always fit")]
+fn digit_of_key(key: u64, depth: u32, bits: u32) -> usize {
+    (key << depth >> (KEY - bits)) as usize
+}
+
+fn bits(children: &[Node]) -> u32 {
+    children.len().trailing_zeros()
+}
+
+/// The most bits that a branch at `depth` decides by. Bits of the key and of the value do not meet in one.
+fn most_bits(depth: u32) -> u32 {
+    let left = if depth < KEY { KEY - depth } else { WHOLE - depth };
+    left.min(BITS)
 }
 
 /// Values are slots, counted up from nothing; this spreads them over all bits. It is a bijection (Murmur's finaliser).
@@ -45,257 +210,48 @@ fn spread(value: u64) -> u64 {
     value ^ (value >> 33)
 }
 
-#[derive(Clone, Debug, Default)]
-enum Node {
-    #[default]
-    Empty,
-    /// Sorted.
-    Leaf(Arc<[Pair]>),
-    Branch(Arc<[Self; FAN]>),
-}
-
-/// A set of pairs of a key, which has to be a good hash, and a value.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Multimap(Node);
-
-impl Multimap {
-    /// Adds a pair; false where it was there.
-    pub(super) fn insert(&mut self, key: u64, value: u64) -> bool {
-        self.0.insert(0, Pair { key, value })
-    }
-
-    /// Takes a pair away; false where it was not there.
-    pub(super) fn remove(&mut self, key: u64, value: u64) -> bool {
-        self.0.remove(0, Pair { key, value })
-    }
-
-    /// The values of a key, in no order that means anything. Allocates nothing.
-    pub(super) fn values(&self, key: u64) -> Values<'_> {
-        let mut node = &self.0;
-        for level in 0..KEY_LEVELS {
-            match node {
-                Node::Branch(children) => node = children.get(digit(key, level)).unwrap_or(&Node::Empty),
-                Node::Leaf(pairs) => return Values::of_leaf(pairs, key),
-                Node::Empty => return Values::default(),
-            }
-        }
-        // Only values of this key are below.
-        match node {
-            Node::Branch(children) => Values {
-                key,
-                below: Some(Below { children, path: 0 }),
-                ..Values::default()
-            },
-            Node::Leaf(pairs) => Values::of_leaf(pairs, key),
-            Node::Empty => Values::default(),
-        }
-    }
-}
-
-impl Node {
-    fn insert(&mut self, level: u32, pair: Pair) -> bool {
-        match self {
-            Self::Empty => *self = Self::Leaf(Arc::new([pair])),
-            Self::Leaf(pairs) => {
-                let Err(at) = pairs.binary_search(&pair) else {
-                    return false;
-                };
-                let (before, after) = pairs.split_at(at);
-                let pairs = before.iter().chain(std::iter::once(&pair)).chain(after).copied();
-                let pairs: Arc<[Pair]> = pairs.collect();
-                *self = if pairs.len() > LEAF {
-                    Self::split(pairs, level)
-                } else {
-                    Self::Leaf(pairs)
-                };
-            }
-            Self::Branch(children) => {
-                let child = Arc::make_mut(children).get_mut(pair.digit(level));
-                return child.is_some_and(|child| child.insert(level + 1, pair));
-            }
-        }
-        true
-    }
-
-    fn split(pairs: Arc<[Pair]>, level: u32) -> Self {
-        if pairs.len() <= LEAF || level >= LEVELS {
-            return Self::Leaf(pairs);
-        }
-        let mut parts: [Vec<Pair>; FAN] = Default::default();
-        for pair in pairs.iter() {
-            if let Some(part) = parts.get_mut(pair.digit(level)) {
-                part.push(*pair);
-            }
-        }
-        let children = parts.map(|part| match part.as_slice() {
-            [] => Self::Empty,
-            part => Self::split(part.into(), level + 1),
-        });
-        Self::Branch(Arc::new(children))
-    }
-
-    fn remove(&mut self, level: u32, pair: Pair) -> bool {
-        match self {
-            Self::Empty => return false,
-            Self::Leaf(pairs) => {
-                let Ok(at) = pairs.binary_search(&pair) else {
-                    return false;
-                };
-                let (before, after) = pairs.split_at(at);
-                let rest = before.iter().chain(after.get(1..).unwrap_or_default()).copied();
-                let rest: Arc<[Pair]> = rest.collect();
-                *self = if rest.is_empty() {
-                    Self::Empty
-                } else {
-                    Self::Leaf(rest)
-                };
-            }
-            Self::Branch(children) => {
-                let child = Arc::make_mut(children).get_mut(pair.digit(level));
-                if !child.is_some_and(|child| child.remove(level + 1, pair)) {
-                    return false;
-                }
-                let left: Option<usize> = children.iter().map(Self::leaf_len).sum();
-                if left.is_some_and(|left| left <= JOIN) {
-                    *self = Self::join(&children[..]);
-                }
-            }
-        }
-        true
-    }
-
-    /// The number of entries, unless there are branches below.
-    fn leaf_len(&self) -> Option<usize> {
-        match self {
-            Self::Empty => Some(0),
-            Self::Leaf(pairs) => Some(pairs.len()),
-            Self::Branch(_) => None,
-        }
-    }
-
-    fn join(children: &[Self]) -> Self {
-        let mut pairs: Vec<Pair> = Vec::new();
-        for child in children {
-            if let Self::Leaf(leaf) = child {
-                pairs.extend_from_slice(leaf);
-            }
-        }
-        pairs.sort_unstable();
-        if pairs.is_empty() {
-            Self::Empty
-        } else {
-            Self::Leaf(pairs.into())
-        }
-    }
-}
-
 /// The values of one key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values<'a> {
-    pairs: std::slice::Iter<'a, Pair>,
-    key: u64,
-    /// More leaves, where the key has more values than one holds.
+    of_page: Option<PageValues<'a>>,
+    /// More pages, where the key has more values than one holds.
     below: Option<Below<'a>>,
 }
-
-/// The leaves that are yet to come, in the order of the hashes of their values.
-///
-/// Each is found from the top again: that costs a step or two, and keeps what nearly every look-up does without small.
-#[derive(Clone, Debug)]
-struct Below<'a> {
-    children: &'a [Node; FAN],
-    /// The least hash of a value that has not come yet.
-    path: u64,
-}
-
-impl<'a> Values<'a> {
-    fn of_leaf(pairs: &'a [Pair], key: u64) -> Self {
-        let rest = pairs.get(first(pairs, key)..).unwrap_or_default();
-        Self {
-            pairs: rest.iter(),
-            key,
-            below: None,
-        }
-    }
-}
-
-/// The position of the first pair of `key`, or where it would be.
-///
-/// Hashes are spread evenly, so the first and the last tell nearly where a key is. Halving the leaf touches five cold
-/// lines of memory, and guessing one or two.
-fn first(pairs: &[Pair], key: u64) -> usize {
-    let (Some(low), Some(high)) = (pairs.first(), pairs.last()) else {
-        return 0;
-    };
-    if key <= low.key {
-        return 0;
-    }
-    if key > high.key {
-        return pairs.len();
-    }
-    let last = pairs.len() - 1;
-    // Half the bits are enough for a guess, and divide four times as fast as 128.
-    let (from_low, span) = ((key - low.key) >> 32, (high.key - low.key) >> 32);
-    let guess = (from_low * last as u64).checked_div(span).unwrap_or_default();
-    let mut at = usize::try_from(guess).unwrap_or(last).min(last);
-    // A few steps bring a good guess home. A bad one, where one key has many values, is halved after all.
-    for _ in 0..NEAR {
-        let below = |at: usize| pairs.get(at).is_some_and(|pair| pair.key < key);
-        match (below(at), at.checked_sub(1).is_none_or(below)) {
-            (true, _) => at += 1,
-            (false, true) => return at,
-            (false, false) => at -= 1,
-        }
-    }
-    pairs.partition_point(|pair| pair.key < key)
-}
-
-/// Steps from a guess before it counts as bad: guesses are off by the square root of a leaf.
-const NEAR: usize = 24;
-
-impl<'a> Below<'a> {
-    fn next_leaf(&mut self) -> Option<&'a [Pair]> {
-        let (mut children, mut level) = (self.children, 0);
-        loop {
-            let node = children.get(digit(self.path, level))?;
-            level += 1;
-            if let Node::Branch(below) = node {
-                children = below;
-                continue;
-            }
-            let behind = self.path.checked_add(1 << (64 - BITS * level));
-            // Digits below this level were nothing, or the leaf would have been passed.
-            match (node, behind) {
-                (Node::Leaf(pairs), behind) => {
-                    self.path = behind.unwrap_or(u64::MAX);
-                    self.children = if behind.is_some() { self.children } else { &NOTHING };
-                    return Some(pairs);
-                }
-                (_, Some(behind)) => {
-                    self.path = behind;
-                    (children, level) = (self.children, 0);
-                }
-                (_, None) => return None,
-            }
-        }
-    }
-}
-
-/// In place of children that have all come by.
-static NOTHING: [Node; FAN] = [const { Node::Empty }; FAN];
 
 impl Iterator for Values<'_> {
     type Item = u64;
 
+    #[inline]
     fn next(&mut self) -> Option<u64> {
         loop {
-            match self.pairs.next() {
-                Some(pair) if pair.key == self.key => return Some(pair.value),
-                // The next key of the leaf: nothing more of ours is in it.
-                Some(_) => self.pairs = std::slice::Iter::default(),
-                None => self.pairs = self.below.as_mut()?.next_leaf()?.iter(),
+            if let Some(value) = self.of_page.as_mut().and_then(Iterator::next) {
+                return Some(value);
             }
+            self.of_page = Some(self.below.as_mut()?.next_page()?);
         }
+    }
+}
+
+/// The pages that are yet to come, in the order of the hashes of their values.
+///
+/// Each is found from the top again: that costs a step or two, and keeps what nearly every look-up does without small.
+#[derive(Clone, Debug)]
+struct Below<'a> {
+    node: &'a Node,
+    /// The least hash of a value that has not come yet.
+    from: Option<u64>,
+    key: u64,
+    at: Number,
+}
+
+impl<'a> Below<'a> {
+    fn next_page(&mut self) -> Option<PageValues<'a>> {
+        let from = self.from?;
+        let page = self.node.page_below(KEY, from.into())?;
+        self.from = 1_u64
+            .checked_shl(WHOLE - page.depth)
+            .and_then(|wide| from.checked_add(wide));
+        Some(page.values(self.key, self.at))
     }
 }
 
@@ -307,8 +263,8 @@ mod tests {
 
     use super::*;
 
-    fn sorted(map: &Multimap, key: u64) -> Vec<u64> {
-        let mut values: Vec<u64> = map.values(key).collect();
+    fn sorted(map: &Multimap, key: u64, at: Number) -> Vec<u64> {
+        let mut values: Vec<u64> = map.values(key, at).collect();
         values.sort_unstable();
         values
     }
@@ -317,35 +273,76 @@ mod tests {
     fn one_key_may_have_any_number_of_values() {
         let mut map = Multimap::default();
         for value in 0..10_000 {
-            assert!(map.insert(7, value));
-            assert!(map.insert(spread(value), value));
+            map.edit(1, 7, value, Edit::Add);
+            map.edit(1, spread(value), value, Edit::Add);
         }
-        assert_eq!(sorted(&map, 7), (0..10_000).collect::<Vec<_>>());
+        assert_eq!(sorted(&map, 7, 1), (0..10_000).collect::<Vec<_>>());
         let before = map.clone();
         for value in 0..9_990 {
-            assert!(map.remove(7, value) && !map.remove(7, value));
+            map.edit(2, 7, value, Edit::Remove);
         }
-        assert_eq!(sorted(&map, 7), (9_990..10_000).collect::<Vec<_>>());
-        assert_eq!(before.values(7).count(), 10_000);
-        assert_eq!(sorted(&map, spread(5)), [5]);
+        assert_eq!(sorted(&map, 7, 2), (9_990..10_000).collect::<Vec<_>>());
+        assert_eq!(sorted(&before, 7, 1), (0..10_000).collect::<Vec<_>>());
+        assert_eq!(sorted(&map, spread(5), 2), [5]);
+    }
+
+    #[test]
+    fn what_is_taken_away_leaves_little_behind() {
+        let mut map = Multimap::default();
+        for value in 0..100_000 {
+            map.edit(1, spread(value), value, Edit::Add);
+        }
+        let distinct = |map: &Multimap| {
+            let mut pages = BTreeSet::new();
+            each_page(&map.0, &mut |page| _ = pages.insert(Arc::as_ptr(page).addr()));
+            pages.len()
+        };
+        let full = distinct(&map);
+        for value in 0..100_000 {
+            map.edit(2, spread(value), value, Edit::Remove);
+        }
+        let left = distinct(&map);
+        assert!(full > 1000 && left * 4 < full, "{full} pages became {left}");
+    }
+
+    fn each_page(node: &Node, each: &mut impl FnMut(&Arc<Page>)) {
+        match node {
+            Node::Leaf(page) => each(page),
+            Node::Branch(children) => children.iter().for_each(|child| each_page(child, each)),
+        }
     }
 
     proptest! {
+        /// Snapshots are taken between the edits, and all of them are held to the end.
         #[test]
-        fn behaves_as_a_set_of_pairs(edits in proptest::collection::vec((any::<bool>(), 0_u64..4, 0_u64..400), 0..1500)) {
+        fn behaves_as_a_set_of_pairs(edits in proptest::collection::vec((0..20, 0_u64..4, 0_u64..400), 0..2500)) {
             let mut map = Multimap::default();
             let mut model = BTreeSet::new();
+            let mut held = Vec::new();
+            let mut now = 1;
             let key = |key: u64| if key < 2 { key } else { spread(key) };
-            for (insert, k, value) in edits {
-                if insert {
-                    prop_assert_eq!(map.insert(key(k), value), model.insert((k, value)));
-                } else {
-                    prop_assert_eq!(map.remove(key(k), value), model.remove(&(k, value)));
+            for (what, k, value) in edits {
+                // A rare snapshot, and others one edit apart, so that a log holds edits of several versions.
+                if what == 0 {
+                    held.push((now, map.clone(), model.clone()));
+                    now += 1;
                 }
+                // Few values for some keys, so that a pair is added and taken away within one log.
+                let value = if k == 3 { value % 3 } else { value };
+                let edit = if model.remove(&(k, value)) {
+                    Edit::Remove
+                } else {
+                    model.insert((k, value));
+                    Edit::Add
+                };
+                map.edit(now, key(k), value, edit);
             }
-            for k in 0..5 {
-                let expected: Vec<u64> = model.range((k, 0)..=(k, u64::MAX)).map(|pair| pair.1).collect();
-                prop_assert_eq!(sorted(&map, key(k)), expected);
+            held.push((Number::MAX >> 1, map, model));
+            for (at, map, model) in held {
+                for k in 0..5 {
+                    let expected: Vec<u64> = model.range((k, 0)..=(k, u64::MAX)).map(|pair| pair.1).collect();
+                    prop_assert_eq!(sorted(&map, key(k), at), expected);
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ pub(super) const CHUNK: u32 = 32;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chunk {
     ends: [u32; CHUNK as usize],
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
 }
 
 impl Chunk {
@@ -31,13 +31,38 @@ impl Chunk {
         let (start, end) = self.range(index);
         let before = self.bytes.get(..start).unwrap_or_default();
         let after = self.bytes.get(end..).unwrap_or_default();
-        let mut ends = self.ends;
-        for later in ends.iter_mut().skip(index as usize) {
-            *later = *later - length(end - start) + length(record.len());
+        let mut chunk = Self {
+            ends: self.ends,
+            bytes: [before, record, after].concat(),
+        };
+        chunk.shift(index, end - start, record.len());
+        chunk
+    }
+
+    /// Puts a record at `index`.
+    pub(super) fn set(&mut self, index: u32, record: &[u8]) {
+        let (start, end) = self.range(index);
+        let last = end == self.bytes.len();
+        if let Some(place) = self.bytes.get_mut(start..end)
+            && place.len() == record.len()
+        {
+            place.copy_from_slice(record);
+        } else if last {
+            // A new fleet comes one behind the other.
+            self.bytes.truncate(start);
+            self.bytes.extend_from_slice(record);
+            if index == CHUNK - 1 {
+                self.bytes.shrink_to_fit();
+            }
+            self.shift(index, end - start, record.len());
+        } else {
+            *self = self.with(index, record);
         }
-        Self {
-            ends,
-            bytes: [before, record, after].concat().into(),
+    }
+
+    fn shift(&mut self, index: u32, before: usize, after: usize) {
+        for later in self.ends.iter_mut().skip(index as usize) {
+            *later = *later - length(before) + length(after);
         }
     }
 }
@@ -67,6 +92,13 @@ impl Slugs {
 
     pub(super) fn has_project(self) -> bool {
         self.project < UNNAMED
+    }
+
+    /// Those of which snapshots tell the number of sources.
+    pub(super) fn told(self) -> impl Iterator<Item = u32> {
+        [self.environment, self.tenant]
+            .into_iter()
+            .filter(|term| *term < UNNAMED)
     }
 
     /// The numbers that are there.
@@ -168,7 +200,9 @@ mod tests {
             for index in (0..CHUNK).rev() {
                 let sources = vec![slugs; (index as usize + round) % 4];
                 Record::write(&mut bytes, index, NONE, &"n".repeat(round), &sources);
-                chunk = chunk.with(index, &bytes);
+                let copy = chunk.with(index, &bytes);
+                chunk.set(index, &bytes);
+                assert_eq!((chunk.ends, &chunk.bytes), (copy.ends, &copy.bytes));
             }
             for index in 0..CHUNK {
                 let record = chunk.get(index);

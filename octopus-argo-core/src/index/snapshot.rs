@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::fold::{About, Hash};
 use super::instance::{Instance, InstanceId, NotPermitted};
 use super::multimap::{Multimap, Values};
+use super::page::Number;
 use super::record::{self, CHUNK, Chunk, Record, Slugs};
 use super::table::Table;
 use super::terms::{Kind, Terms};
@@ -17,6 +18,8 @@ use crate::slug::{ProjectSlug, SpaceId, same_slug};
 /// The state of an index. A clone costs a few reference counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Version {
+    /// Pages are shared with later versions, and this says what of them is of this one.
+    pub(super) at: Number,
     pub(super) hash: Hash,
     pub(super) map: Multimap,
     pub(super) applications: Table<Chunk>,
@@ -42,6 +45,11 @@ impl Version {
         self.instances.get(number as usize)?.as_deref()
     }
 
+    /// The values of a key in this version.
+    pub(super) fn values(&self, key: u64) -> Values<'_> {
+        self.map.values(key, self.at)
+    }
+
     pub(super) fn scope_key(
         &self,
         space: &str,
@@ -59,6 +67,12 @@ impl Version {
 
     pub(super) fn unmapped_key(&self, space: &str) -> u64 {
         self.hash.slugs(About::Unmapped, 0, &[Some(space)])
+    }
+
+    fn sources_of_project(&self, space: &SpaceId, number: u32, text: &str) -> usize {
+        let values = self.values(self.project_key(space.as_str(), text));
+        let sources = values.filter_map(|value| SourceRef::of(self, value));
+        sources.filter(|source| source.slugs.project == number).count()
     }
 
     fn application(&self, slot: u32) -> Option<ApplicationRef<'_>> {
@@ -133,7 +147,7 @@ impl Snapshot {
         Declaring {
             version,
             scope,
-            values: version.map.values(key),
+            values: version.values(key),
             verified: None,
         }
     }
@@ -146,9 +160,7 @@ impl Snapshot {
         project: &'s ProjectSlug,
     ) -> impl Iterator<Item = SourceRef<'s>> + use<'s> {
         let version = &*self.0;
-        let values = version
-            .map
-            .values(version.project_key(space.as_str(), project.as_str()));
+        let values = version.values(version.project_key(space.as_str(), project.as_str()));
         values
             .filter_map(|value| SourceRef::of(version, value))
             .filter(move |source| {
@@ -180,21 +192,24 @@ impl Snapshot {
         kind: Kind,
         space: &'s SpaceId,
     ) -> impl Iterator<Item = (&'s str, usize)> + use<'s> {
-        let terms = &self.0.terms;
-        let all = terms.all().filter(move |(_, term)| term.kind == kind);
-        all.filter(move |(_, term)| {
-            terms
-                .text(term.space)
-                .is_some_and(|text| same_slug(text, space.as_str()))
-        })
-        .map(|(_, term)| (&*term.text, term.count as usize))
+        let version = &*self.0;
+        let terms = version.terms.all(kind);
+        terms
+            .filter(move |(_, term)| version.same(term.space, Some(space.as_str())))
+            .map(move |(number, term)| {
+                let count = match kind {
+                    Kind::Project => version.sources_of_project(space, number, &term.text),
+                    _ => version.terms.count(number) as usize,
+                };
+                (&*term.text, count)
+            })
     }
 
     /// The applications of the space of which no source declares a project and an environment: no deployment ever
     /// touches them.
     pub fn unmapped<'s>(&'s self, space: &'s SpaceId) -> impl Iterator<Item = ApplicationRef<'s>> + use<'s> {
         let version = &*self.0;
-        let slots = version.map.values(version.unmapped_key(space.as_str()));
+        let slots = version.values(version.unmapped_key(space.as_str()));
         slots
             .filter_map(|slot| version.application(u32::try_from(slot).ok()?))
             .filter(move |application| application.instance.space() == space)

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::by_hash::ByHash;
 use super::fold::{About, Hash};
-use super::multimap::Multimap;
+use super::page::Edit;
 use super::table::Table;
 use crate::slug::same_slug;
 
@@ -26,43 +27,58 @@ pub(super) struct Term {
     pub(super) text: Arc<str>,
     pub(super) kind: Kind,
     pub(super) space: u32,
-    /// How many refer to it. Numbers without any are used again.
-    pub(super) count: u32,
 }
 
 const CHUNK: u32 = 32;
 type Chunk = [Term; CHUNK as usize];
+/// How many sources declare each of the texts of a chunk, where they are environments or tenants. Apart from the texts,
+/// because edits count, and copying a chunk of texts touches each of them. Not of projects, which are so many that the
+/// counts are in no cache, and which can be counted when somebody asks.
+type Counts = [u32; CHUNK as usize];
 
 /// The texts by their numbers: what snapshots need.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Terms {
-    table: Table<Chunk>,
+    texts: Table<Chunk>,
+    counts: Table<Counts>,
     /// Numbers below this one have been given.
     end: u32,
 }
 
 impl Terms {
     pub(super) fn get(&self, number: u32) -> Option<&Term> {
-        self.table.get(number / CHUNK)?.get((number % CHUNK) as usize)
+        self.texts.get(number / CHUNK)?.get((number % CHUNK) as usize)
     }
 
     pub(super) fn text(&self, number: u32) -> Option<&str> {
         self.get(number).map(|term| &*term.text)
     }
 
-    /// Every text that something refers to.
-    pub(super) fn all(&self) -> impl Iterator<Item = (u32, &Term)> {
+    /// Every text of this kind, with its number.
+    pub(super) fn all(&self, kind: Kind) -> impl Iterator<Item = (u32, &Term)> {
         let all = (0..self.end).filter_map(|number| Some((number, self.get(number)?)));
-        all.filter(|(_, term)| term.count > 0)
+        all.filter(move |(_, term)| term.kind == kind && !term.text.is_empty())
     }
 
-    /// One more refers to a text.
-    pub(super) fn retain(&mut self, number: u32) {
-        self.get_mut(number).count += 1;
+    /// How many sources declare an environment or a tenant.
+    pub(super) fn count(&self, number: u32) -> u32 {
+        let counts = self.counts.get(number / CHUNK);
+        let count = counts.and_then(|counts| counts.get((number % CHUNK) as usize));
+        count.copied().unwrap_or_default()
+    }
+
+    /// One source more or less declares an environment or a tenant.
+    pub(super) fn tell(&mut self, number: u32, edit: Edit) {
+        let counts = Arc::make_mut(self.counts.entry(number / CHUNK));
+        let count = &mut counts[(number % CHUNK) as usize];
+        match edit {
+            Edit::Add => *count += 1,
+            Edit::Remove => *count -= 1,
+        }
     }
 
     fn get_mut(&mut self, number: u32) -> &mut Term {
-        let chunk = Arc::make_mut(self.table.entry(number / CHUNK));
+        let chunk = Arc::make_mut(self.texts.entry(number / CHUNK));
         &mut chunk[(number % CHUNK) as usize]
     }
 }
@@ -70,7 +86,9 @@ impl Terms {
 /// The numbers by their texts: what only the writer needs.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    by_text: Multimap,
+    by_text: ByHash,
+    /// How many refer to each number. Numbers without any are used again.
+    held: Vec<u32>,
     free: Vec<u32>,
 }
 
@@ -96,31 +114,14 @@ impl Numbers {
             text: text.into(),
             kind,
             space,
-            count: 0,
         };
-        self.by_text.insert(key, u64::from(number));
+        self.by_text.insert(key, number);
         number
     }
 
-    /// The number of a text that was interned.
-    pub(super) fn number(
-        &self,
-        terms: &Terms,
-        hash: &Hash,
-        kind: Kind,
-        space: u32,
-        text: &str,
-    ) -> Option<u32> {
-        self.find(terms, key(hash, kind, space, text), kind, space, text)
-    }
-
     fn find(&self, terms: &Terms, key: u64, kind: Kind, space: u32, text: &str) -> Option<u32> {
-        let numbers = self
-            .by_text
-            .values(key)
-            .filter_map(|number| u32::try_from(number).ok());
-        numbers.into_iter().find(|number| {
-            let term = terms.get(*number);
+        self.by_text.find(key, |number| {
+            let term = terms.get(number);
             term.is_some_and(|term| {
                 let same = if kind == Kind::Namespace {
                     *term.text == *text
@@ -132,14 +133,23 @@ impl Numbers {
         })
     }
 
+    /// One more refers to a text.
+    pub(super) fn retain(&mut self, number: u32) {
+        let number = number as usize;
+        if number >= self.held.len() {
+            self.held.resize(number + 1, 0);
+        }
+        self.held[number] += 1;
+    }
+
     /// One less refers to a text; the last one frees its number.
     pub(super) fn release(&mut self, terms: &mut Terms, hash: &Hash, number: u32) {
-        let term = terms.get_mut(number);
-        term.count -= 1;
-        if term.count == 0 {
+        let held = &mut self.held[number as usize];
+        *held -= 1;
+        if *held == 0 {
+            let term = std::mem::take(terms.get_mut(number));
             let key = key(hash, term.kind, term.space, &term.text);
-            *term = Term::default();
-            self.by_text.remove(key, u64::from(number));
+            self.by_text.remove(key, number);
             self.free.push(number);
         }
     }

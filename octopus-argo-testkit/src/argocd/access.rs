@@ -13,6 +13,8 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     pub(super) subject: String,
+    /// Of a project's role.
+    project: Option<String>,
     rules: Vec<Rule>,
 }
 
@@ -29,8 +31,40 @@ impl Access {
     pub fn new(subject: &str) -> Self {
         Self {
             subject: subject.to_owned(),
+            project: None,
             rules: Vec::new(),
         }
+    }
+
+    /// A role of a project, as a project token has it. Its lines may name only applications, application sets, logs,
+    /// exec, clusters and repositories, with objects within the project; others count for nothing, as Argo CD refuses to
+    /// store them. On top, the role may always read its own project. What another project has, and clusters that belong
+    /// to no project, it sees only where the default access allows it: see
+    /// [`ArgoCdSimBuilder::default_access`](super::ArgoCdSimBuilder::default_access).
+    ///
+    /// Rule: Argo CD `server/rbacpolicy/rbacpolicy.go` (`enforceProjectToken`) and
+    /// `pkg/apis/application/v1alpha1/types.go` (`validatePolicy`).
+    ///
+    /// ```
+    /// use octopus_argo_testkit::argocd::Access;
+    ///
+    /// let role = Access::project_role("shop", "gateway")
+    ///     .allow("applications", "get", "shop/*")
+    ///     .allow("applications", "sync", "shop/*");
+    /// assert_eq!(role.subject(), "proj:shop:gateway");
+    /// ```
+    #[must_use]
+    pub fn project_role(project: &str, role: &str) -> Self {
+        Self {
+            project: Some(project.to_owned()),
+            ..Self::new(&format!("proj:{project}:{role}"))
+        }
+    }
+
+    /// The account's name, or `proj:`, project, `:` and role.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
     }
 
     /// An account that may read every application and its logs.
@@ -65,14 +99,33 @@ impl Access {
     }
 
     pub(super) fn allows(&self, resource: &str, action: &str, object: &str) -> bool {
+        if let Some(project) = &self.project {
+            if resource == "projects" {
+                return action == "get" && object == project;
+            }
+            let within = object.split_once('/').is_some_and(|(first, _)| first == project);
+            if !within || !OF_ROLES.contains(&resource) {
+                return false;
+            }
+        }
         self.rules.iter().any(|rule| {
             glob(&rule.resource, resource) && glob(&rule.action, action) && glob(&rule.object, object)
         })
     }
 }
 
+/// What the policies of a project's role may name.
+const OF_ROLES: &[&str] = &[
+    "applications",
+    "applicationsets",
+    "logs",
+    "exec",
+    "clusters",
+    "repositories",
+];
+
 /// Whether `text` fits `pattern`, in which `*` stands for any text, slashes included.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(super) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
         return false;
@@ -92,6 +145,28 @@ fn glob(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_role_stays_in_its_project() {
+        let role = Access::project_role("shop", "gateway").allow("*", "*", "*");
+        for (resource, action, object, allowed) in [
+            ("applications", "get", "shop/web", true),
+            ("applications", "get", "other/web", false),
+            ("applications", "get", "shop", false),
+            ("clusters", "get", "https://kubernetes.default.svc", false),
+            ("clusters", "get", "shop/https://cluster", true),
+            ("projects", "get", "shop", true),
+            ("projects", "update", "shop", false),
+            ("projects", "get", "other", false),
+            ("accounts", "get", "shop/x", false),
+        ] {
+            assert_eq!(
+                role.allows(resource, action, object),
+                allowed,
+                "{resource} {action} {object}"
+            );
+        }
+    }
 
     #[test]
     fn stars_cross_slashes() {

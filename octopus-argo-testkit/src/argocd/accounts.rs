@@ -1,14 +1,16 @@
 //! The tokens that the server knows, and who is calling.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderMap;
+use serde_json::json;
 use tonic::Status;
 
 use super::clock::{Clock, Timestamp};
 use super::credential::{is_jwt, presented};
+use super::fleet::base64;
 use super::{Access, ArgoCdVersion};
 
 /// The tokens that the simulated server knows. A cheap handle: clones act on the same server.
@@ -41,6 +43,12 @@ pub struct Accounts {
 #[derive(Default)]
 struct State {
     open: bool,
+    anonymous: bool,
+    default: Option<Access>,
+    /// By user, with the password.
+    users: HashMap<String, (String, Access)>,
+    sessions: u64,
+    disabled: HashSet<String>,
     tokens: HashMap<String, Token>,
     /// By subject.
     access: HashMap<String, Access>,
@@ -59,6 +67,16 @@ enum Validity {
     Valid,
     Expired,
     Revoked,
+}
+
+/// How long a login lasts, in seconds.
+///
+/// Rule: Argo CD `util/settings/settings.go` (`UserSessionDuration`): 24 h.
+const SESSION: i64 = 24 * 60 * 60;
+
+/// Rule: RFC 4648, section 5, without padding, as in RFC 7515.
+fn url_safe(text: &str) -> String {
+    text.trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
 
 impl Accounts {
@@ -111,6 +129,72 @@ impl Accounts {
         self.mark(token, Validity::Valid);
     }
 
+    /// Disables an account: its tokens answer code 16, and it can no longer log in. `enabled` again with true.
+    pub fn set_enabled(&self, subject: &str, enabled: bool) {
+        let mut state = self.state();
+        if enabled {
+            state.disabled.remove(subject);
+        } else {
+            state.disabled.insert(subject.to_owned());
+        }
+    }
+
+    /// Replaces what everyone may do, whatever else they may: `policy.default`. `None` is nothing.
+    ///
+    /// Rule: Argo CD `util/rbac/rbac.go` (`enforce`): tried first, and nothing takes it back.
+    pub fn set_default_access(&self, access: Option<Access>) {
+        self.state().default = access;
+    }
+
+    /// Lets calls without a good token through as an anonymous caller, who may do what the default access allows:
+    /// `users.anonymous.enabled`.
+    pub fn set_anonymous(&self, enabled: bool) {
+        self.state().anonymous = enabled;
+    }
+
+    /// A user who can log in with a password, as `argocd login` does. Each login makes a new token.
+    pub fn set_user(&self, name: &str, password: &str, access: Access) {
+        self.state()
+            .users
+            .insert(name.to_owned(), (password.to_owned(), access));
+    }
+
+    /// Logs in. The token is a JWT in form, so that clients can read it; its signature is none, because this server
+    /// knows its tokens by their text.
+    ///
+    /// Rule: Argo CD `util/session/sessionmanager.go` (`VerifyUsernamePassword`, `Create`).
+    pub(super) fn log_in(&self, name: &str, password: &str) -> Result<String, Status> {
+        let mut state = self.state();
+        let known = state.users.get(name).filter(|(known, _)| known == password);
+        let Some((_, access)) = known else {
+            return Err(Status::unauthenticated("Invalid username or password"));
+        };
+        if state.disabled.contains(name) {
+            return Err(Status::unauthenticated(format!("account {name} is disabled")));
+        }
+        let access = access.clone();
+        state.sessions += 1;
+        let now = self.clock.now().unix_seconds();
+        let claims = json!({
+            "iss": "argocd",
+            "sub": format!("{name}:login"),
+            "iat": now,
+            "nbf": now,
+            "exp": now + SESSION,
+            "jti": format!("session-{}", state.sessions),
+        });
+        let part = |json: &serde_json::Value| url_safe(&base64(json.to_string().as_bytes()));
+        let token = format!(
+            "{}.{}.{}",
+            part(&json!({"alg": "HS256", "typ": "JWT"})),
+            part(&claims),
+            url_safe(&base64(format!("simulated-{}", state.sessions).as_bytes())),
+        );
+        drop(state);
+        self.issue(&token, access);
+        Ok(token)
+    }
+
     fn mark(&self, token: &str, validity: Validity) {
         if let Some(token) = self.state().tokens.get_mut(token) {
             token.validity = validity;
@@ -126,6 +210,14 @@ impl Accounts {
         if state.open {
             return Ok(Caller::Everyone);
         }
+        let caller = self.token_of(&state, headers);
+        if state.anonymous {
+            return Ok(caller.unwrap_or(Caller::Anonymous));
+        }
+        caller
+    }
+
+    fn token_of(&self, state: &State, headers: &HeaderMap) -> Result<Caller, Status> {
         let presented =
             presented(headers).ok_or_else(|| Status::unauthenticated("no session information"))?;
         let invalid = |cause: &str| Status::unauthenticated(format!("invalid session: {cause}"));
@@ -136,6 +228,9 @@ impl Accounts {
                 "token is malformed: token contains an invalid number of segments"
             }));
         };
+        if state.disabled.contains(&token.subject) {
+            return Err(invalid(&format!("account {} is disabled", token.subject)));
+        }
         match token.validity {
             Validity::Valid => Ok(Caller::Account {
                 subject: token.subject.clone(),
@@ -145,20 +240,31 @@ impl Accounts {
                 Err(invalid("token has invalid claims: token is expired"))
             }
             Validity::Expired => Err(invalid("token is expired")),
-            Validity::Revoked => Err(invalid(&format!(
-                "account {} does not have token with id {}",
-                token.subject, token.id
-            ))),
+            Validity::Revoked => Err(invalid(&match role_of(&token.subject) {
+                Some((project, role)) => format!(
+                    "JWT token for role '{role}' issued at '{}' does not exist in project '{project}'",
+                    token.issued.unix_seconds()
+                ),
+                None => format!(
+                    "account {} does not have token with id {}",
+                    token.subject, token.id
+                ),
+            })),
         }
     }
 
     /// Whether the caller may do this now.
     pub(super) fn allows(&self, caller: &Caller, resource: &str, action: &str, object: &str) -> bool {
+        let state = self.state();
+        let by_default = state
+            .default
+            .as_ref()
+            .is_some_and(|access| access.allows(resource, action, object));
         match caller {
             Caller::Everyone => true,
+            _ if by_default => true,
             Caller::Anonymous => false,
             Caller::Account { subject, .. } => {
-                let state = self.state();
                 let access = state.access.get(subject);
                 access.is_some_and(|access| access.allows(resource, action, object))
             }
@@ -189,6 +295,11 @@ impl Accounts {
         // No code panics while it holds the lock, and a test that has failed elsewhere should still be able to look.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Project and role of a project token's subject.
+fn role_of(subject: &str) -> Option<(&str, &str)> {
+    subject.strip_prefix("proj:")?.split_once(':')
 }
 
 impl fmt::Debug for Accounts {

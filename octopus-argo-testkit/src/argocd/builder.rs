@@ -10,24 +10,70 @@ use std::time::SystemTime;
 use octopus_argo_core::DEFAULT_NAMESPACE;
 
 use super::clock::Clock;
-use super::listen::{Listener, Security};
-use super::service::Api;
-use super::{Access, Accounts, ArgoCdSim, ArgoCdVersion, Fleet, Manifest};
+use super::connection::{Listener, Security};
+use super::service::{Api, Options};
+use super::{
+    Access, Accounts, ArgoCdSim, ArgoCdVersion, Controller, Encoding, Faults, Fleet, KeepAlive, Manifest,
+    Presence, Traffic, controller,
+};
 
 /// Sets up an [`ArgoCdSim`]. Made by [`ArgoCdSim::builder`].
 #[must_use = "nothing runs before `start`"]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct ArgoCdSimBuilder {
     address: SocketAddr,
     version: ArgoCdVersion,
     namespace: String,
     applications: Vec<Manifest>,
     tokens: Vec<(String, Access)>,
+    users: Vec<(String, String, Access)>,
+    default_access: Option<Access>,
+    anonymous: bool,
     authentication: bool,
     message_limit: usize,
     watch_buffer: usize,
     clock: Clock,
+    keep_alive: Option<KeepAlive>,
+    root_path: String,
+    presence: Presence,
+    headers_at_once: bool,
+    health_source: HealthSource,
+    log_rights: bool,
+    controller: Controller,
+    faults: Faults,
     #[cfg(feature = "tls")]
     tls: bool,
+    #[cfg(feature = "tls")]
+    alpn: Alpn,
+}
+
+/// Where the health of an application's resources is kept, for applications whose manifest does not say so in
+/// `status.resourceHealthSource`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HealthSource {
+    /// As the simulated version does by default: in the object up to 2.14, in the tree since 3.0. The default.
+    #[default]
+    OfVersion,
+    /// In the object, so that List has it, and each change of it is a change of the object.
+    Inline,
+    /// In the tree: List and Sync answer without it, Get and Watch fill it in, and a change of it is no change of the
+    /// object, so that a Watch does not see it.
+    AppTree,
+}
+
+/// Which protocol TLS answers to a client that offers some.
+#[cfg(feature = "tls")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Alpn {
+    /// As the simulated version: none up to 2.13, `http/1.1` before `h2` since 2.14. The default.
+    #[default]
+    OfVersion,
+    /// `http/1.1` before `h2`, in the server's order: a client that offers both gets `http/1.1`.
+    ServerOrder,
+    /// No answer. HTTP/2 is spoken all the same with who begins it.
+    None,
 }
 
 /// Why a simulated server did not start.
@@ -52,6 +98,20 @@ pub enum StartError {
     },
 }
 
+#[cfg(feature = "tls")]
+impl Alpn {
+    /// What the server offers, its favourite first.
+    ///
+    /// Rule: Argo CD `server/server.go` (`Run`, `NextProtos`).
+    fn protocols(self, version: ArgoCdVersion) -> &'static [&'static [u8]] {
+        match self {
+            Self::OfVersion if version < ArgoCdVersion::V2_14 => &[],
+            Self::OfVersion | Self::ServerOrder => &[b"http/1.1", b"h2"],
+            Self::None => &[],
+        }
+    }
+}
+
 impl ArgoCdSimBuilder {
     /// How many bytes a message may have, both ways, as Argo CD does by default: 200 MiB.
     ///
@@ -70,12 +130,25 @@ impl ArgoCdSimBuilder {
             namespace: DEFAULT_NAMESPACE.to_owned(),
             applications: Vec::new(),
             tokens: Vec::new(),
+            users: Vec::new(),
+            default_access: None,
+            anonymous: false,
             authentication: true,
             message_limit: Self::MESSAGE_LIMIT,
             watch_buffer: Self::WATCH_BUFFER,
             clock: Clock::new(SystemTime::now),
+            keep_alive: Some(KeepAlive::default()),
+            root_path: String::new(),
+            presence: Presence::default(),
+            headers_at_once: false,
+            health_source: HealthSource::default(),
+            log_rights: false,
+            controller: Controller::default(),
+            faults: Faults::default(),
             #[cfg(feature = "tls")]
             tls: false,
+            #[cfg(feature = "tls")]
+            alpn: Alpn::default(),
         }
     }
 
@@ -125,6 +198,89 @@ impl ArgoCdSimBuilder {
         self
     }
 
+    /// Which protocol TLS answers. Default: [`Alpn::OfVersion`]. Routing looks at bytes alone, so that HTTP/2 works
+    /// whatever was agreed on.
+    #[cfg(feature = "tls")]
+    pub fn alpn(mut self, alpn: Alpn) -> Self {
+        self.alpn = alpn;
+        self
+    }
+
+    /// How many pings are borne, or `None` for any number. Default: [`KeepAlive::default`], as Argo CD.
+    pub fn keep_alive(mut self, keep_alive: Option<KeepAlive>) -> Self {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// Where HTTP/1.1, and so gRPC-Web, is served: `--rootpath`. Slashes around it do not matter. Default: at the root.
+    /// HTTP/2 is not moved: a path with the prefix is an unknown service there.
+    pub fn root_path(mut self, path: &str) -> Self {
+        self.root_path = match path.trim_matches('/') {
+            "" => String::new(),
+            path => format!("/{path}"),
+        };
+        self
+    }
+
+    /// Whether empty values are on the wire. Default: [`Presence::Always`], as Argo CD.
+    pub fn presence(mut self, presence: Presence) -> Self {
+        self.presence = presence;
+        self
+    }
+
+    /// Whether an answer over HTTP/2 that is a stream begins with headers at once. Default: false, as Argo CD: grpc-go
+    /// sends them with the first message, so a client that waits for them waits as long as there is nothing to say.
+    pub fn headers_at_once(mut self, at_once: bool) -> Self {
+        self.headers_at_once = at_once;
+        self
+    }
+
+    /// Where health of resources is kept. Default: [`HealthSource::OfVersion`].
+    pub fn health_source(mut self, source: HealthSource) -> Self {
+        self.health_source = source;
+        self
+    }
+
+    /// Whether pod logs need the right `logs, get` before 3.0: `server.rbac.log.enforce.enable`. Default: false, as Argo
+    /// CD. Since 3.0 they always do.
+    pub fn log_rights(mut self, needed: bool) -> Self {
+        self.log_rights = needed;
+        self
+    }
+
+    /// What moves by itself. Default: [`Controller::default`]: refreshes are carried out at once, everything else is left
+    /// to the test.
+    pub fn controller(mut self, controller: Controller) -> Self {
+        self.controller = controller;
+        self
+    }
+
+    /// Faults to begin with; the same handle as [`ArgoCdSim::faults`]. Default: none.
+    pub fn faults(mut self, faults: &Faults) -> Self {
+        self.faults = faults.clone();
+        self
+    }
+
+    /// What everyone may do, whatever else they may: `policy.default`. Default: nothing. More by
+    /// [`Accounts::set_default_access`].
+    pub fn default_access(mut self, access: Access) -> Self {
+        self.default_access = Some(access);
+        self
+    }
+
+    /// Lets calls without a good token through as an anonymous caller, who may do what the default access allows:
+    /// `users.anonymous.enabled`. Default: false.
+    pub fn anonymous(mut self, enabled: bool) -> Self {
+        self.anonymous = enabled;
+        self
+    }
+
+    /// A user who can log in with a password. More by [`Accounts::set_user`]. Default: none.
+    pub fn user(mut self, name: &str, password: &str, access: Access) -> Self {
+        self.users.push((name.to_owned(), password.to_owned(), access));
+        self
+    }
+
     /// The largest message in bytes, both ways. Default: [`Self::MESSAGE_LIMIT`]. A small one provokes cheaply what a
     /// large fleet does.
     pub fn message_limit(mut self, bytes: usize) -> Self {
@@ -153,7 +309,23 @@ impl ArgoCdSimBuilder {
     /// # Cancel safety
     /// Safe: a server that has not been returned does not listen.
     pub async fn start(self) -> Result<ArgoCdSim, StartError> {
-        let fleet = Fleet::new(self.clock.clone(), self.namespace.clone(), self.watch_buffer);
+        let encoding = Encoding {
+            version: self.version,
+            presence: self.presence,
+            health_in_tree: match self.health_source {
+                HealthSource::OfVersion => self.version.is_3_or_later(),
+                HealthSource::Inline => false,
+                HealthSource::AppTree => true,
+            },
+        };
+        let fleet = Fleet::new(
+            self.clock.clone(),
+            self.namespace.clone(),
+            self.watch_buffer,
+            encoding,
+            self.faults.clone(),
+        );
+        fleet.add_own_cluster();
         for manifest in self.applications {
             fleet.upsert(manifest);
         }
@@ -164,14 +336,30 @@ impl ArgoCdSimBuilder {
         for (token, access) in self.tokens {
             accounts.issue(&token, access);
         }
+        for (name, password, access) in self.users {
+            accounts.set_user(&name, &password, access);
+        }
+        accounts.set_default_access(self.default_access);
+        accounts.set_anonymous(self.anonymous);
         let setup = Setup {
             address: self.address,
+            keep_alive: self.keep_alive,
+            controller: Arc::new(controller::Running::start(self.controller, fleet.clone())),
             api: Api {
                 fleet,
                 accounts,
-                version: self.version,
-                message_limit: self.message_limit,
+                faults: self.faults,
+                traffic: Traffic::default(),
+                options: Arc::new(Options {
+                    version: self.version,
+                    message_limit: self.message_limit,
+                    root_path: self.root_path,
+                    headers_at_once: self.headers_at_once,
+                    log_rights: self.log_rights,
+                }),
             },
+            #[cfg(feature = "tls")]
+            alpn: self.alpn,
             #[cfg(feature = "tls")]
             identity: self
                 .tls
@@ -201,6 +389,12 @@ impl fmt::Debug for ArgoCdSimBuilder {
 pub(super) struct Setup {
     pub(super) address: SocketAddr,
     pub(super) api: Api,
+    keep_alive: Option<KeepAlive>,
+    /// Goes on while the server is stopped, as another process would.
+    #[expect(dead_code, reason = "kept until the end")]
+    controller: Arc<controller::Running>,
+    #[cfg(feature = "tls")]
+    alpn: Alpn,
     #[cfg(feature = "tls")]
     pub(super) identity: Option<super::tls::Identity>,
 }
@@ -208,7 +402,7 @@ pub(super) struct Setup {
 impl Setup {
     pub(super) async fn start(mut self) -> Result<ArgoCdSim, StartError> {
         let security = self.security()?;
-        let listener = Listener::bind(self.address, security, self.api.clone())
+        let listener = Listener::bind(self.address, security, self.keep_alive, self.api.clone())
             .await
             .map_err(|error| StartError::Bind {
                 address: self.address,
@@ -226,7 +420,7 @@ impl Setup {
         let Some(identity) = &self.identity else {
             return Ok(Security::Plaintext);
         };
-        let acceptor = identity.acceptor(self.api.version);
+        let acceptor = identity.acceptor(self.alpn.protocols(self.api.options.version));
         acceptor
             .map(Security::Tls)
             .map_err(|error| StartError::Tls { source: error.into() })

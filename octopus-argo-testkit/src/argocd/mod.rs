@@ -5,8 +5,8 @@
 //! while it runs. Where Argo CD has traps, so has it: a `token` header that is empty hides a good `authorization`
 //! header, an absent application is code 7 unless the caller names the project, Watch loses events without a word.
 //!
-//! Simulated now: `Version`, `GetUserInfo`, and of applications `List`, `Get`, `Watch`, `PodLogs` and `Sync`. Other
-//! methods answer code 12, and so do other services.
+//! [`Method`] lists the calls that are simulated: all that a gateway makes, and those with which the `argocd` command
+//! line logs in. Others answer code 12.
 //!
 //! ```
 //! use octopus_argo_core::ApplicationName;
@@ -38,26 +38,61 @@
 //! # }
 //! ```
 //!
+//! # As the real one does
+//! | what | switch |
+//! |------|--------|
+//! | One port; a connection is sorted by its first bytes, and an HTTP/2 one by its first `content-type`, which must be exactly `application/grpc`: else SETTINGS and the end | |
+//! | TLS answers plain HTTP with 307, and anything else not at all | [`ArgoCdSimBuilder::self_signed_tls`] |
+//! | TLS prefers `http/1.1` since 2.14, and was silent before | [`ArgoCdSimBuilder::alpn`] |
+//! | No answer to PING before the first request; too many pings end the connection | [`ArgoCdSimBuilder::keep_alive`] |
+//! | Headers of a stream come with its first message | [`ArgoCdSimBuilder::headers_at_once`] |
+//! | gRPC-Web over HTTP/1.1 for exactly `application/grpc-web+proto`, under a root path that HTTP/2 has not | [`ArgoCdSimBuilder::root_path`] |
+//! | Messages of 200 MiB at most, else code 8 | [`ArgoCdSimBuilder::message_limit`] |
+//! | Tokens: `token`, then `authorization`, then a cookie; an empty `token` is final | [`Accounts`] |
+//! | Streams outlive their tokens, not their rights | [`Accounts::revoke`], [`Accounts::set_access`] |
+//! | Clients that call themselves `argocd-client` below 1.4.0 are refused | |
+//! | 7 for an application that is absent, 5 with a project, 3 where the project is missing | [`Fleet::remove_project`] |
+//! | Missing fields that are required are code 13 | |
+//! | Empty values and blank structs are on the wire | [`ArgoCdSimBuilder::presence`] |
+//! | Health of resources is in the tree since 3.0, not in List | [`ArgoCdSimBuilder::health_source`] |
+//! | Watch has no end of the beginning, no replay, and loses events | [`Faults`], [`ArgoCdSimBuilder::watch_buffer`] |
+//! | A refresh, and a tree that is not in the cache, wait for the controller | [`Controller`], [`Fleet::forget_tree`] |
+//! | Secrets are masked | [`Fleet::set_resource`] |
+//! | An operation is accepted, runs, ends, and can be terminated | [`Fleet::begin_sync`], [`Controller::sync_after`] |
+//! | Differences of versions | [`ArgoCdVersion`] |
+//!
 //! # Determinism
-//! Uids are made from names, resource versions are counted from 1, and nothing happens that the test has not asked for:
-//! no reconciliation, no progress of syncs, no time limit. With [`ArgoCdSimBuilder::clock`] answers are alike to the
-//! byte. The certificate's key alone is new each time.
+//! Uids are made from names, resource versions are counted from 1, and nothing happens that the test has not asked for,
+//! but that a refresh is carried out at once: no reconciliation, no progress of syncs, no time limit. With
+//! [`ArgoCdSimBuilder::clock`] answers are alike to the byte. The certificate's key alone is new each time.
+//!
+//! # Large fleets
+//! An application is kept as two texts of bytes that every answer shares, so ten thousand of 5 kB each take some hundred
+//! megabytes at most; [`Manifest::renamed`] makes them from one.
 //!
 //! # Where it differs from Argo CD
-//! - A Watch sees every change from its first event on; Argo CD can lose those between the initial burst and its
-//!   subscription.
-//! - A request without a field that must be present is read as if the field were empty.
+//! - A Watch sees every change from its first event on, unless [`Faults::open_watch_window`] says otherwise; Argo CD can
+//!   lose those between the initial burst and its subscription.
 //! - The key of the certificate is ECDSA, and it is valid for a century.
-//! - HTTP/1.1, and so gRPC-Web and JSON, are not served.
+//! - The JSON gateway is not simulated: over HTTP/1.1 there are gRPC-Web and `/healthz`. Nor are single sign-on, chunked
+//!   cookies, compression and the renewal of logins.
+//! - Nothing is rendered and no schedule is looked at: manifests are what [`Fleet::set_resource`] was given, and sync
+//!   windows block when [`Fleet::set_sync_window`] says so.
+//! - Rules of policies only allow.
+//! - The texts of errors are those of Argo CD where they are known, else like them. Match codes.
 
 mod access;
 mod accounts;
 mod builder;
 mod clock;
+mod connection;
+mod controller;
 mod credential;
+mod encoding;
+mod faults;
 mod fleet;
-mod listen;
 mod manifest;
+mod method;
 mod selector;
 mod service;
 #[cfg(feature = "tls")]
@@ -66,16 +101,24 @@ mod version;
 
 pub use access::Access;
 pub use accounts::Accounts;
-pub use builder::{ArgoCdSimBuilder, StartError};
+#[cfg(feature = "tls")]
+pub use builder::Alpn;
+pub use builder::{ArgoCdSimBuilder, HealthSource, StartError};
+pub use connection::{KeepAlive, Traffic};
+pub use controller::Controller;
+pub use encoding::Presence;
+pub use faults::{Faults, Hold};
 pub use fleet::{ChangeError, Fleet, SyncWindow};
 pub use manifest::{Manifest, ManifestError};
+pub use method::Method;
 pub use version::ArgoCdVersion;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use builder::Setup;
-use listen::Listener;
+use connection::Listener;
+use encoding::Encoding;
 
 /// A simulated Argo CD API server. Dropping it ends everything that it has started, at once.
 ///
@@ -121,6 +164,18 @@ impl ArgoCdSim {
         &self.setup.api.accounts
     }
 
+    /// What goes wrong with it.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.setup.api.faults
+    }
+
+    /// What clients have done so far.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        &self.setup.api.traffic
+    }
+
     /// Its certificate in PEM, to be trusted by clients; `None` in plain text.
     #[cfg(feature = "tls")]
     #[must_use]
@@ -145,6 +200,29 @@ impl ArgoCdSim {
     pub async fn shutdown(self, grace: Duration) -> Stopped {
         self.listener.shutdown(grace).await;
         Stopped { setup: self.setup }
+    }
+
+    /// Tells every client of now to go away: GOAWAY, no new calls on the connection, those that are open go on. The server
+    /// still listens. Real Argo CD does it on SIGTERM, and when settings change that make it listen anew.
+    pub fn go_away(&self) {
+        self.listener.go_away();
+    }
+
+    /// Cuts every connection of now, without a word. The server still listens. What a crash, a proxy or a network does.
+    pub fn cut(&self) {
+        self.listener.cut();
+    }
+
+    /// [`ArgoCdSim::shutdown`] and [`Stopped::start`] in one: GOAWAY, `grace` for the calls that are open, the cut, and
+    /// then the same address again. Real Argo CD: each upgrade, with a grace of 20 s.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`] where another has taken the port meanwhile.
+    ///
+    /// # Cancel safety
+    /// As [`ArgoCdSim::shutdown`]; a restart that is given up has ended the server.
+    pub async fn restart(self, grace: Duration) -> Result<Self, StartError> {
+        self.shutdown(grace).await.start().await
     }
 
     #[cfg(feature = "tls")]
@@ -176,6 +254,12 @@ impl Stopped {
     #[must_use]
     pub fn accounts(&self) -> &Accounts {
         &self.setup.api.accounts
+    }
+
+    /// What goes wrong with it.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.setup.api.faults
     }
 
     /// Starts it again: on the same address, with the same certificate, applications and tokens.

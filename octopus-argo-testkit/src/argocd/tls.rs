@@ -12,8 +12,6 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::ArgoCdVersion;
-
 /// A self-signed certificate and its key, of the shape that Argo CD generates: organisation `Argo CD`, names
 /// `localhost` and those of the Service, no certificate authority.
 ///
@@ -67,10 +65,7 @@ impl Identity {
         &self.pem
     }
 
-    pub(super) fn acceptor(
-        &self,
-        version: ArgoCdVersion,
-    ) -> Result<TlsAcceptor, Box<dyn Error + Send + Sync>> {
+    pub(super) fn acceptor(&self, protocols: &[&[u8]]) -> Result<TlsAcceptor, Box<dyn Error + Send + Sync>> {
         let key = PrivateKeyDer::try_from(self.key.serialize_der())?;
         // The provider is given, not taken from the process: several may be linked, and tests set none.
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -78,7 +73,7 @@ impl Identity {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![self.certificate.clone()], key)?;
-        config.alpn_protocols = version.alpn().iter().map(|protocol| protocol.to_vec()).collect();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }

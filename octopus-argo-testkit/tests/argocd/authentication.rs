@@ -1,8 +1,6 @@
 //! Tokens: where they are looked for, what a bad one answers, and what lives on without them.
 
-use octopus_argo_proto::argocd::application::{ApplicationQuery, ResourcesQuery};
-use octopus_argo_proto::argocd::project::ProjectQuery;
-use octopus_argo_proto::argocd::project::project_service_client::ProjectServiceClient;
+use octopus_argo_proto::argocd::application::ApplicationQuery;
 use octopus_argo_proto::argocd::session::GetUserInfoRequest;
 use octopus_argo_proto::argocd::session::session_service_client::SessionServiceClient;
 use octopus_argo_proto::argocd::version::version_service_client::VersionServiceClient;
@@ -91,24 +89,20 @@ async fn version_and_user_info_answer_anyone() {
 }
 
 #[tokio::test]
-async fn what_is_not_simulated_is_unimplemented() {
-    let sim = sim(Access::read_only("gateway")).await;
-    let mut projects = ProjectServiceClient::new(channel(&sim).await);
-    let answer = soon(projects.list(ProjectQuery::default())).await;
-    assert_status(
-        answer,
-        Code::Unimplemented,
-        "unknown service project.ProjectService",
-    );
-
-    let query = ResourcesQuery {
-        application_name: "web".to_owned(),
-        ..ResourcesQuery::default()
-    };
-    let answer = soon(client(&sim).await.resource_tree(query.clone())).await;
-    assert_status(answer, Code::Unimplemented, "this method is not simulated");
-    let answer = soon(client_with(&sim, &[]).await.resource_tree(query)).await;
-    assert_status(answer, Code::Unauthenticated, NONE);
+async fn health_needs_a_token_too() {
+    let sim = sim(Access::new("gateway")).await;
+    for (headers, expected) in [
+        (Headers(vec![]), Err(Code::Unauthenticated)),
+        (Headers(vec![("token", TOKEN)]), Ok(1)),
+    ] {
+        let channel = InterceptedService::new(channel(&sim).await, headers);
+        let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
+        let answer = soon(health.check(tonic_health::pb::HealthCheckRequest::default())).await;
+        let status = answer
+            .map(|answer| answer.into_inner().status)
+            .map_err(|status| status.code());
+        assert_eq!(status, expected);
+    }
 }
 
 #[tokio::test]

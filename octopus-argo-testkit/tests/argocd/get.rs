@@ -118,6 +118,7 @@ async fn a_refresh_by_its_presence_alone_reconciles() {
     );
     assert_eq!(
         sim.fleet().manifest(&app("web")).unwrap()["metadata"]["resourceVersion"],
-        "4"
+        "5",
+        "the annotation, and the reconciliation that removes it"
     );
 }

@@ -8,13 +8,20 @@
     reason = "a test; the configured exceptions miss the helpers outside #[test]"
 )]
 
+mod access;
 mod authentication;
+mod faults;
 mod get;
+mod large;
 mod list;
 mod pod_logs;
+mod raw;
+mod requests;
 mod sync;
 mod transport;
+mod tree;
 mod watch;
+mod web;
 
 use std::future::Future;
 use std::time::{Duration, SystemTime};
@@ -61,10 +68,11 @@ spec:
   source: {repoURL: https://git.example.test/team.git, path: deploy}
 ";
 
-/// A server with three applications, whose clock stands still.
+/// A server with three applications, whose clock stands still. Streams begin at once, so that a test knows when they have.
 pub(crate) fn builder() -> ArgoCdSimBuilder {
     ArgoCdSim::builder()
         .applications(Manifest::parse_all(FLEET).unwrap())
+        .headers_at_once(true)
         .clock(|| SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))
 }
 
@@ -113,6 +121,11 @@ impl Interceptor for Headers {
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     let waited = tokio::time::timeout(Duration::from_secs(20), future).await;
     waited.expect("nothing came in time")
+}
+
+/// Whether the call's time was over: to the server, or to tonic, which also keeps it.
+pub(crate) fn is_late(status: &Status) -> bool {
+    matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled)
 }
 
 pub(crate) fn app(name: &str) -> ApplicationName {

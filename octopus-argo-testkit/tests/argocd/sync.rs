@@ -1,9 +1,11 @@
 //! Sync: what is accepted, how it goes on, and what is refused.
 
 use octopus_argo_core::health::OperationPhase;
-use octopus_argo_proto::argocd::application::{ApplicationSyncRequest, SyncOptions};
+use octopus_argo_proto::argocd::application::{
+    ApplicationSyncRequest, OperationTerminateRequest, SyncOptions,
+};
 use octopus_argo_proto::argocd::v1alpha1::{SyncStrategy, SyncStrategyHook};
-use octopus_argo_testkit::argocd::{Access, ChangeError, SyncWindow};
+use octopus_argo_testkit::argocd::{Access, ChangeError, Controller, SyncWindow};
 use tonic::Code;
 
 use super::*;
@@ -229,4 +231,121 @@ async fn local_manifests_need_a_right_of_their_own() {
         .set_access(Access::read_and_sync("gateway").allow("applications", "override", "*/*"));
     let accepted = soon(client.sync(local)).await.unwrap().into_inner();
     assert_eq!(accepted.operation.unwrap().sync.unwrap().manifests, ["{}"]);
+}
+
+fn stop(name: &str) -> OperationTerminateRequest {
+    OperationTerminateRequest {
+        name: name.to_owned(),
+        ..OperationTerminateRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn an_operation_is_ended_on_demand() {
+    let (sim, mut client) = syncer().await;
+    let web = app("web");
+    let none = "Unable to terminate operation. No operation is in progress";
+    assert_status(
+        soon(client.terminate_operation(stop("web"))).await,
+        Code::InvalidArgument,
+        none,
+    );
+    soon(client.sync(request("web"))).await.unwrap();
+    assert_status(
+        soon(client.terminate_operation(stop("web"))).await,
+        Code::InvalidArgument,
+        none,
+    );
+    sim.fleet().begin_sync(&web).unwrap();
+    soon(client.terminate_operation(stop("web"))).await.unwrap();
+    let json = sim.fleet().manifest(&web).unwrap();
+    assert_eq!(json["status"]["operationState"]["phase"], "Terminating");
+    assert!(json["operation"].is_object());
+    sim.fleet()
+        .complete_sync(&web, &OperationPhase::Succeeded)
+        .unwrap();
+    let json = sim.fleet().manifest(&web).unwrap();
+    assert_eq!(json["status"]["operationState"]["phase"], "Failed");
+    assert!(json["operation"].is_null() && json["status"]["history"].is_null());
+
+    sim.accounts().set_access(Access::read_only("gateway"));
+    let refused = soon(client.terminate_operation(stop("web"))).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn revisions_that_do_not_exist_and_replacing_can_be_refused() {
+    let (sim, mut client) = syncer().await;
+    sim.faults().refuse_revision("gone");
+    let gone = ApplicationSyncRequest {
+        revision: Some("gone".to_owned()),
+        ..request("web")
+    };
+    let unresolved = "Unable to resolve 'gone' to a commit SHA";
+    assert_status(
+        soon(client.sync(gone)).await,
+        Code::FailedPrecondition,
+        unresolved,
+    );
+    let replace = ApplicationSyncRequest {
+        sync_options: Some(SyncOptions {
+            items: vec!["Replace=true".to_owned()],
+        }),
+        ..request("web")
+    };
+    sim.faults().forbid_replace(true);
+    assert_eq!(
+        soon(client.sync(replace.clone())).await.unwrap_err().code(),
+        Code::FailedPrecondition
+    );
+    sim.faults().forbid_replace(false);
+    assert!(soon(client.sync(replace)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_controller_of_its_own_carries_a_sync_out() {
+    let access = Access::read_and_sync("gateway");
+    let controller = Controller::default()
+        .sync_after(Duration::from_millis(1), Duration::from_millis(1))
+        .outcome(|name| {
+            if name.name() == "web" {
+                OperationPhase::Succeeded
+            } else {
+                OperationPhase::Error
+            }
+        });
+    let sim = builder()
+        .token(TOKEN, access)
+        .controller(controller)
+        .start()
+        .await
+        .unwrap();
+    let mut client = client(&sim).await;
+    for (name, outcome, history) in [("web", "Succeeded", 1), ("api", "Error", 0)] {
+        let mut events = soon(client.watch(named(name))).await.unwrap().into_inner();
+        let accepted = soon(client.sync(request(name))).await.unwrap().into_inner();
+        assert!(accepted.operation.is_some());
+        let mut phases = Vec::new();
+        let last = loop {
+            let application = soon(events.message())
+                .await
+                .unwrap()
+                .unwrap()
+                .application
+                .unwrap();
+            if application.metadata.as_ref().unwrap().namespace() != "argocd" {
+                continue;
+            }
+            let status = application.status.unwrap();
+            if let Some(state) = &status.operation_state {
+                phases.push(state.phase().to_owned());
+                if state.finished_at.is_some() {
+                    assert!(application.operation.is_none());
+                    break status;
+                }
+            }
+        };
+        assert_eq!(phases, ["Running", outcome]);
+        assert_eq!(last.history.len(), history);
+    }
 }

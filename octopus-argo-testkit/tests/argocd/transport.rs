@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use octopus_argo_proto::argocd::application::ApplicationQuery;
 use octopus_argo_testkit::argocd::{Access, StartError};
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tonic::Code;
 
@@ -119,22 +118,6 @@ async fn an_address_in_use_is_said() {
 }
 
 #[tokio::test]
-async fn what_speaks_no_http2_is_cut() {
-    use tokio::io::AsyncWriteExt as _;
-
-    let sim = builder().start().await.unwrap();
-    let mut stream = soon(TcpStream::connect(sim.address())).await.unwrap();
-    stream
-        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
-    // HTTP/2 frames of its own may come first; then the end.
-    let mut answer = Vec::new();
-    let _ = soon(stream.read_to_end(&mut answer)).await;
-    assert!(!answer.starts_with(b"HTTP/1.1"));
-}
-
-#[tokio::test]
 async fn futures_and_handles_can_be_sent() {
     fn sendable<T: Send>(value: T) -> T {
         value
@@ -161,7 +144,7 @@ async fn nothing_printable_shows_a_token() {
 mod tls {
     use std::sync::Arc;
 
-    use octopus_argo_testkit::argocd::ArgoCdVersion;
+    use octopus_argo_testkit::argocd::{Alpn, ArgoCdVersion};
     use tokio_rustls::TlsConnector;
     use tokio_rustls::rustls::crypto::ring;
     use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -226,6 +209,18 @@ mod tls {
         }
         let sim = tls_sim(ArgoCdVersion::V2_8).await;
         assert_eq!(negotiated(&sim, &["h2"]).await, None);
+    }
+
+    #[tokio::test]
+    async fn alpn_can_be_set_against_the_version() {
+        for (version, alpn, expected) in [
+            (ArgoCdVersion::V2_8, Alpn::ServerOrder, Some(&b"http/1.1"[..])),
+            (ArgoCdVersion::V3_5, Alpn::None, None),
+        ] {
+            let builder = builder().without_authentication().version(version);
+            let sim = builder.self_signed_tls().alpn(alpn).start().await.unwrap();
+            assert_eq!(negotiated(&sim, &["h2", "http/1.1"]).await.as_deref(), expected);
+        }
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::object::{complete, set};
 use super::{Event, EventKind, Fleet, Record, State};
-use crate::argocd::{Manifest, ManifestError};
+use crate::argocd::{Encoding, Faults, Manifest, ManifestError};
 
 /// Why an application could not be changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -35,6 +35,15 @@ pub enum ChangeError {
         /// What is wrong with the object.
         source: ManifestError,
     },
+    /// What was to be known about the application is malformed.
+    #[error("what was given for application {name} is malformed")]
+    #[non_exhaustive]
+    Details {
+        /// The name, with its namespace.
+        name: ApplicationName,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
     /// The application has no operation that could be carried on.
     #[error("application {name} has no operation under way")]
     #[non_exhaustive]
@@ -56,16 +65,13 @@ impl Fleet {
         let name = self.full_name(manifest.name());
         let now = self.clock().now();
         let mut state = self.state();
-        let before = state
-            .applications
-            .get(&name)
-            .map(|record| record.manifest.as_json());
-        let manifest = manifest.amended(|json| complete(json, &name, before, now));
+        let before = state.applications.get(&name).map(Record::json);
+        let manifest = manifest.amended(|json| complete(json, &name, before.as_ref(), now));
         let kind = match before {
             Some(_) => EventKind::Modified,
             None => EventKind::Added,
         };
-        state.store(manifest, kind);
+        self.store(&mut state, manifest, kind);
         name
     }
 
@@ -138,14 +144,21 @@ impl Fleet {
         let Some(record) = state.applications.remove(&name) else {
             return Err(ChangeError::NoSuchApplication { name });
         };
+        let record = state.versioned(record.manifest(), self.encoding());
+        // A Watch fills in health at send time, when the tree is gone.
+        record.filled(self.encoding(), state.explicit_tree(&name));
         state.logs.remove(&name);
-        let record = state.versioned(record.manifest);
-        state.notify(&Event {
+        state.resources.remove(&name);
+        state.details.remove(&name);
+        state.remove_tree(&name);
+        let event = Event {
             kind: EventKind::Deleted,
             record,
-        });
+        };
+        state.notify(&event, self.faults());
         drop(state);
         self.signal_logs();
+        self.signal_changes();
         Ok(())
     }
 
@@ -173,14 +186,14 @@ impl Fleet {
         let Some(record) = state.applications.get(&name) else {
             return Err(ChangeError::NoSuchApplication { name });
         };
-        let mut json = record.manifest.as_json().clone();
+        let mut json = record.json();
         if !edit(&mut json) {
             return Ok(());
         }
         match Manifest::try_from(json) {
             Ok(manifest) if *manifest.name() != name => Err(ChangeError::Renamed { name }),
             Ok(manifest) => {
-                state.store(manifest, EventKind::Modified);
+                self.store(&mut state, manifest, EventKind::Modified);
                 Ok(())
             }
             Err(source) => Err(ChangeError::Manifest { name, source }),
@@ -188,19 +201,28 @@ impl Fleet {
     }
 }
 
-impl State {
+impl Fleet {
     /// Gives the object a new version, keeps it and tells the subscribers.
-    pub(super) fn store(&mut self, manifest: Manifest, kind: EventKind) -> Record {
-        let record = self.versioned(manifest);
+    pub(super) fn store(&self, state: &mut State, manifest: Manifest, kind: EventKind) -> Record {
+        let record = state.store(manifest, kind, self.encoding(), self.faults());
+        self.signal_changes();
+        record
+    }
+}
+
+impl State {
+    fn store(&mut self, manifest: Manifest, kind: EventKind, encoding: Encoding, faults: &Faults) -> Record {
+        let record = self.versioned(manifest, encoding);
         self.applications.insert(record.name().clone(), record.clone());
-        self.notify(&Event {
+        let event = Event {
             kind,
             record: record.clone(),
-        });
+        };
+        self.notify(&event, faults);
         record
     }
 
-    fn versioned(&mut self, manifest: Manifest) -> Record {
+    fn versioned(&mut self, manifest: Manifest, encoding: Encoding) -> Record {
         self.version += 1;
         let version = self.version;
         let manifest = manifest.amended(|json| {
@@ -211,11 +233,7 @@ impl State {
                 Some(version.to_string().into()),
             );
         });
-        Record {
-            wire: manifest.to_wire().into(),
-            manifest,
-            version,
-        }
+        Record::new(&manifest, version, encoding)
     }
 }
 
@@ -226,7 +244,13 @@ mod tests {
 
     fn fleet() -> Fleet {
         let clock = Clock::new(|| std::time::SystemTime::UNIX_EPOCH);
-        Fleet::new(clock, "argocd".to_owned(), 1000)
+        Fleet::new(
+            clock,
+            "argocd".to_owned(),
+            1000,
+            Encoding::default(),
+            Faults::default(),
+        )
     }
 
     fn web() -> Manifest {
@@ -284,7 +308,7 @@ mod tests {
         let mut last = 0;
         let mut received = 0;
         while let Ok(event) = subscription.events.try_recv() {
-            last = event.record.version;
+            last = event.record.version();
             received += 1;
         }
         assert_eq!(
@@ -293,6 +317,6 @@ mod tests {
             "the oldest are kept, the newest are lost"
         );
         fleet.annotate(&name, "round", None).unwrap();
-        assert_eq!(subscription.events.try_recv().unwrap().record.version, 1502);
+        assert_eq!(subscription.events.try_recv().unwrap().record.version(), 1502);
     }
 }

@@ -1,28 +1,39 @@
 //! The applications that the simulated server has, and how they change.
 
 mod changes;
+mod clusters;
+mod details;
 mod logs;
 mod object;
 mod operation;
+mod projects;
+mod reconcile;
+mod record;
+mod resources;
+mod tree;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use octopus_argo_core::ApplicationName;
-use octopus_argo_proto::argocd::v1alpha1;
 use serde_json::Value;
 use tokio::sync::watch as signal;
 
 pub use changes::ChangeError;
+pub(super) use clusters::ClusterObject;
 pub(super) use logs::{Entry, Filter, LogQuery, PodLogs};
 pub(super) use operation::Refused;
 pub use operation::SyncWindow;
+pub(super) use projects::Allowed;
+pub(super) use record::Record;
+pub(super) use resources::{Id, base64};
+pub(super) use tree::{TreeError, TreeEvent};
 pub(super) use watch::{Event, EventKind};
 
-use super::Manifest;
 use super::clock::Clock;
+use super::{Encoding, Faults};
 
 /// The applications of the simulated server, to look at and to change while it runs. A cheap handle: clones act on the
 /// same server.
@@ -59,9 +70,13 @@ struct Shared {
     state: Mutex<State>,
     /// Counts changes of logs, for those who follow them.
     logs_changed: signal::Sender<u64>,
+    /// Counts changes of applications and trees, for those who wait for one.
+    changed: signal::Sender<u64>,
     clock: Clock,
     namespace: String,
     watch_buffer: usize,
+    encoding: Encoding,
+    faults: Faults,
 }
 
 #[derive(Default)]
@@ -73,26 +88,36 @@ struct State {
     lost_events: u64,
     /// Per application, per pod.
     logs: BTreeMap<ApplicationName, BTreeMap<String, logs::PodLog>>,
+    trees: BTreeMap<ApplicationName, tree::Tree>,
+    resources: BTreeMap<ApplicationName, Vec<resources::Resource>>,
+    details: BTreeMap<ApplicationName, details::Details>,
+    clusters: Vec<ClusterObject>,
+    projects: projects::Projects,
     sync_window: SyncWindow,
-}
-
-/// An application and the message for it, made once per change.
-#[derive(Clone, Debug)]
-pub(super) struct Record {
-    pub(super) manifest: Manifest,
-    pub(super) wire: Arc<v1alpha1::Application>,
-    pub(super) version: u64,
+    /// Operations that no controller has seen.
+    new_operations: BTreeSet<ApplicationName>,
+    /// Refreshes likewise.
+    new_refreshes: BTreeSet<ApplicationName>,
 }
 
 impl Fleet {
-    pub(super) fn new(clock: Clock, namespace: String, watch_buffer: usize) -> Self {
+    pub(super) fn new(
+        clock: Clock,
+        namespace: String,
+        watch_buffer: usize,
+        encoding: Encoding,
+        faults: Faults,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 state: Mutex::default(),
                 logs_changed: signal::Sender::new(0),
+                changed: signal::Sender::new(0),
                 clock,
                 namespace,
                 watch_buffer,
+                encoding,
+                faults,
             }),
         }
     }
@@ -101,7 +126,7 @@ impl Fleet {
     #[must_use]
     pub fn manifest(&self, name: &ApplicationName) -> Option<Value> {
         let record = self.record(&self.full_name(name))?;
-        Some(record.manifest.into_json())
+        Some(record.json())
     }
 
     /// The names of all applications, with their namespaces, in order.
@@ -125,6 +150,14 @@ impl Fleet {
         &self.shared.clock
     }
 
+    pub(super) fn encoding(&self) -> Encoding {
+        self.shared.encoding
+    }
+
+    pub(super) fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
     /// `name` with a namespace.
     pub(super) fn full_name(&self, name: &ApplicationName) -> ApplicationName {
         match name.namespace() {
@@ -138,10 +171,24 @@ impl Fleet {
         self.state().applications.get(name).cloned()
     }
 
+    /// Every application by namespace and name.
+    pub(super) fn by_name(&self) -> Vec<Record> {
+        self.state().applications.values().cloned().collect()
+    }
+
     /// Every application by namespace and name, and the version of the whole.
     pub(super) fn snapshot(&self) -> (Vec<Record>, u64) {
         let state = self.state();
         (state.applications.values().cloned().collect(), state.version)
+    }
+
+    /// Resolves when something has changed since the last look.
+    pub(super) fn changes(&self) -> signal::Receiver<u64> {
+        self.shared.changed.subscribe()
+    }
+
+    fn signal_changes(&self) {
+        self.shared.changed.send_modify(|changes| *changes += 1);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,22 +204,5 @@ impl fmt::Debug for Fleet {
             .field("applications", &state.applications.len())
             .field("version", &state.version)
             .finish_non_exhaustive()
-    }
-}
-
-impl Record {
-    /// The project that counts for rights: an empty `spec.project` is `default`.
-    pub(super) fn project(&self) -> &str {
-        let spec = self.wire.spec.as_ref();
-        let project = spec.and_then(|spec| spec.project.as_deref());
-        project.filter(|project| !project.is_empty()).unwrap_or("default")
-    }
-
-    pub(super) fn labels(&self) -> Option<&BTreeMap<String, String>> {
-        self.wire.metadata.as_ref().map(|metadata| &metadata.labels)
-    }
-
-    pub(super) fn name(&self) -> &ApplicationName {
-        self.manifest.name()
     }
 }

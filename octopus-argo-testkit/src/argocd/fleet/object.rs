@@ -57,7 +57,7 @@ pub(super) fn complete(json: &mut Value, name: &ApplicationName, before: Option<
 }
 
 /// A uid that depends on nothing but the name, so that runs are alike. FNV-1a over the name, twice with different seeds.
-fn uid(name: &ApplicationName) -> String {
+pub(super) fn uid(name: &ApplicationName) -> String {
     let name = name.to_string();
     let hash = |seed: u64| {
         name.bytes().fold(seed, |hash, byte| {

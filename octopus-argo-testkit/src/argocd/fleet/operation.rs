@@ -1,5 +1,7 @@
 //! The life of an operation: accepted, running, ended.
 
+use std::collections::BTreeSet;
+
 use octopus_argo_core::ApplicationName;
 use octopus_argo_core::health::OperationPhase;
 use serde_json::{Value, json};
@@ -42,7 +44,8 @@ impl Fleet {
 
     /// Lets the controller end the operation in this phase, and begin it first where [`Fleet::begin_sync`] has not:
     /// `operation` is removed, `status.operationState` tells the outcome. After `Succeeded` the application is `Synced`
-    /// and its history has one entry more, unless the operation was a dry run. Watch streams see one `MODIFIED`.
+    /// and its history has one entry more, unless the operation was a dry run. An operation that is being terminated ends
+    /// as `Failed`, whatever is asked for. Watch streams see one `MODIFIED`.
     ///
     /// # Errors
     /// [`ChangeError::NoSuchApplication`], and [`ChangeError::NoOperation`] where none was asked for.
@@ -68,22 +71,46 @@ impl Fleet {
     ) -> Result<Record, Refused> {
         let mut state = self.state();
         let record = state.applications.get(name).ok_or(Refused::Gone)?;
-        if !record.manifest.as_json()["operation"].is_null() {
+        if !record.json()["operation"].is_null() {
             return Err(Refused::InProgress);
         }
-        let manifest = record.manifest.clone().amended(|json| {
+        let manifest = record.manifest().amended(|json| {
             json["operation"] = operation;
             set(json, &["status"], "operationState", None);
         });
-        Ok(state.store(manifest, EventKind::Modified))
+        state.new_operations.insert(name.clone());
+        Ok(self.store(&mut state, manifest, EventKind::Modified))
     }
 
-    /// Reconciles at once: what a refresh ends with.
-    pub(in crate::argocd) fn reconcile(&self, name: &ApplicationName) -> Result<(), ChangeError> {
-        let now = self.clock().now().whole_seconds();
-        self.edit(name, |json| {
-            set(json, &["status"], "reconciledAt", Some(now.into()))
-        })
+    /// Marks the running operation to be ended: the phase becomes `Terminating`.
+    ///
+    /// Rule: Argo CD `server/application/application.go` (`TerminateOperation`).
+    pub(in crate::argocd) fn terminate_operation(&self, name: &ApplicationName) -> Result<(), ChangeError> {
+        let mut running = true;
+        self.edit_if(name, |json| {
+            running = json["operation"].is_object() && json["status"]["operationState"].is_object();
+            if running {
+                set(
+                    json,
+                    &["status", "operationState"],
+                    "phase",
+                    Some("Terminating".into()),
+                );
+            }
+            running
+        })?;
+        if running {
+            Ok(())
+        } else {
+            Err(ChangeError::NoOperation {
+                name: self.full_name(name),
+            })
+        }
+    }
+
+    /// Operations that no controller has seen before.
+    pub(in crate::argocd) fn take_operations(&self) -> BTreeSet<ApplicationName> {
+        std::mem::take(&mut self.state().new_operations)
     }
 
     fn with_operation(
@@ -112,13 +139,19 @@ impl Fleet {
 fn begin(json: &mut Value, now: &str) {
     let state = &json["status"]["operationState"];
     if state.is_object() && state["finishedAt"].is_null() {
-        return;
+        return; // It runs, or is being terminated.
     }
     let state = json!({"operation": json["operation"], "phase": "Running", "startedAt": now});
     set(json, &["status"], "operationState", Some(state));
 }
 
 fn end(json: &mut Value, phase: &OperationPhase, now: &str) {
+    let terminated = json["status"]["operationState"]["phase"] == "Terminating";
+    let phase = if terminated {
+        &OperationPhase::Failed
+    } else {
+        phase
+    };
     let operation = json["operation"].take();
     set(json, &[], "operation", None);
 
@@ -145,6 +178,8 @@ fn end(json: &mut Value, phase: &OperationPhase, now: &str) {
     let succeeded = *phase == OperationPhase::Succeeded;
     let message = if succeeded {
         "successfully synced (all tasks run)"
+    } else if terminated {
+        "Operation terminated"
     } else {
         "one or more objects failed to apply"
     };

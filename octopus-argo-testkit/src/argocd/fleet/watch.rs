@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::{Fleet, Record, State};
+use crate::argocd::Faults;
 
 /// A change of one application. Holds the whole object: the last known one, where it is gone.
 #[derive(Clone, Debug)]
@@ -55,7 +56,10 @@ impl State {
     /// Tells every subscriber. Whose buffer is full does not learn of this event, nor that it missed one.
     ///
     /// Rule: Argo CD `server/broadcast/broadcaster.go` (`notify`).
-    pub(super) fn notify(&mut self, event: &Event) {
+    pub(super) fn notify(&mut self, event: &Event, faults: &Faults) {
+        if faults.takes_event(event.kind == EventKind::Deleted) {
+            return;
+        }
         let mut lost = 0;
         self.subscribers
             .retain(|subscriber| match subscriber.try_send(event.clone()) {

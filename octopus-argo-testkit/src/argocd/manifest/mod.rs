@@ -11,6 +11,9 @@ use octopus_argo_proto::argocd::v1alpha1;
 use serde_json::Value;
 
 pub use error::ManifestError;
+pub(super) use wire::{cluster, events, project, tree};
+
+use super::Encoding;
 
 /// An Argo CD `Application` as Kubernetes stores it, with everything that it holds.
 ///
@@ -82,22 +85,43 @@ impl Manifest {
         &self.json
     }
 
-    pub(super) fn into_json(self) -> Value {
-        self.json
+    /// The same under another name, for fleets of many applications that are alike.
+    ///
+    /// ```
+    /// use octopus_argo_testkit::argocd::Manifest;
+    ///
+    /// let web: Manifest = "metadata: {name: web}".parse()?;
+    /// let fleet: Vec<Manifest> = (0..10_000).map(|number| web.renamed(&format!("web-{number:05}"))).collect();
+    /// assert_eq!(fleet[9_999].name().name(), "web-09999");
+    /// # Ok::<(), octopus_argo_testkit::argocd::ManifestError>(())
+    /// ```
+    #[must_use]
+    pub fn renamed(&self, name: &str) -> Self {
+        let mut copy = self.clone();
+        // An object with a name has metadata.
+        copy.json["metadata"]["name"] = name.into();
+        copy.name = ApplicationName::new(self.name.namespace(), name);
+        copy
     }
 
     /// The same with a change that cannot make it another object, or none: the caller sees to that.
     pub(super) fn amended(mut self, change: impl FnOnce(&mut Value)) -> Self {
         change(&mut self.json);
-        match Self::try_from(self.json) {
-            Ok(manifest) => manifest,
-            Err(error) => unreachable!("the simulator has broken a manifest: {error}"),
+        Self::trusted(self.json)
+    }
+
+    /// An object that was checked before. To look at every field again takes most of the time that a change takes.
+    pub(super) fn trusted(json: Value) -> Self {
+        let text = |key: &str| json["metadata"][key].as_str();
+        Self {
+            name: ApplicationName::new(text("namespace"), text("name").unwrap_or_default()),
+            json,
         }
     }
 
     /// The message that Argo CD sends for this object.
-    pub(super) fn to_wire(&self) -> v1alpha1::Application {
-        match wire::application(&self.json) {
+    pub(super) fn to_wire(&self, encoding: Encoding) -> v1alpha1::Application {
+        match wire::application(&self.json, encoding) {
             Ok(wire) => wire,
             // Every way to make a manifest goes through `TryFrom<Value>`, which has made this message once.
             Err(wrong) => unreachable!("a checked manifest has a wrong type: {wrong:?}"),
@@ -115,7 +139,7 @@ impl TryFrom<Value> for Manifest {
                 kind: kind.as_str().unwrap_or_default().to_owned(),
             });
         }
-        let wire = wire::application(&json)?;
+        let wire = wire::application(&json, Encoding::default())?;
         let metadata = wire.metadata.unwrap_or_default();
         let name = metadata.name.filter(|name| !name.is_empty());
         let name = name.ok_or(ManifestError::Nameless)?;
@@ -272,7 +296,10 @@ mod tests {
         let mut direct = core_reads(&json.to_string());
         // Argo CD writes a blank status where there is none, so over the wire the two cannot be told apart.
         direct.status = direct.status.filter(|status| *status != Status::default());
-        assert_eq!(Application::try_from(manifest.to_wire()).unwrap(), direct);
+        assert_eq!(
+            Application::try_from(manifest.to_wire(Encoding::default())).unwrap(),
+            direct
+        );
     }
 
     fn core_reads(json: &str) -> Application {

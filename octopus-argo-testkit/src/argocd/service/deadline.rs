@@ -1,34 +1,46 @@
 //! Deadlines of calls. Argo CD sets none of its own, but honours what the caller says.
 
-use std::future::Future as _;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::future::Future;
 use std::time::Duration;
 
-use http::{HeaderMap, Response};
-use hyper::body::{Bytes, Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
+use futures_util::{StreamExt as _, stream};
+use http::HeaderMap;
+use tokio::time::Instant;
 use tonic::Status;
-use tonic::body::Body;
 
-/// The answer of `call`, cut off when the time that the caller has allowed in `grpc-timeout` is over: code 4.
-pub(super) async fn bounded<E>(
-    allowed: Option<Duration>,
-    call: impl Future<Output = Result<Response<Body>, E>>,
-) -> Result<Response<Body>, E> {
-    let Some(deadline) = allowed.and_then(|allowed| Instant::now().checked_add(allowed)) else {
+use super::exchange::{End, Messages};
+
+/// When the time that a request allows is over.
+pub(super) fn deadline(headers: &HeaderMap) -> Option<Instant> {
+    Instant::now().checked_add(allowed(headers)?)
+}
+
+/// The result of `call`, or code 4 when the deadline comes first.
+pub(super) async fn bounded<T>(
+    deadline: Option<Instant>,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let Some(deadline) = deadline else {
         return call.await;
     };
-    match tokio::time::timeout_at(deadline, call).await {
-        Ok(answer) => Ok(answer?.map(|body| {
-            Body::new(Bounded {
-                body,
-                deadline: Box::pin(tokio::time::sleep_until(deadline)),
-                over: false,
-            })
-        })),
-        Err(_) => Ok(exceeded().into_http()),
-    }
+    tokio::time::timeout_at(deadline, call)
+        .await
+        .unwrap_or_else(|_| Err(exceeded()))
+}
+
+/// The messages, and code 4 when the deadline comes before their end.
+pub(super) fn bounded_messages(deadline: Option<Instant>, messages: Messages) -> Messages {
+    let Some(deadline) = deadline else {
+        return messages;
+    };
+    Box::pin(stream::unfold(Some(messages), move |messages| async move {
+        let mut messages = messages?;
+        match tokio::time::timeout_at(deadline, messages.next()).await {
+            Ok(Some(message)) => Some((message, Some(messages))),
+            Ok(None) => None,
+            Err(_) => Some((Err(End::Status(exceeded())), None)),
+        }
+    }))
 }
 
 /// The time that a request allows.
@@ -54,43 +66,6 @@ pub(super) fn allowed(headers: &HeaderMap) -> Option<Duration> {
 
 fn exceeded() -> Status {
     Status::deadline_exceeded("context deadline exceeded")
-}
-
-/// A stream of messages that ends at a deadline.
-struct Bounded {
-    body: Body,
-    deadline: Pin<Box<Sleep>>,
-    over: bool,
-}
-
-impl hyper::body::Body for Bounded {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
-        ready!(self.deadline.as_mut().poll(cx));
-        self.over = true;
-        let mut trailers = HeaderMap::new();
-        exceeded().add_header(&mut trailers)?;
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.over || self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
-    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use octopus_argo_proto::argocd::application::ApplicationQuery;
 use tonic::Status;
 
 use super::Api;
+use crate::argocd::ArgoCdVersion;
 use crate::argocd::accounts::Caller;
-use crate::argocd::fleet::Record;
+use crate::argocd::fleet::{Allowed, Record};
 use crate::argocd::selector::{Selector, SelectorError};
 
 /// How a request names one application.
@@ -44,15 +45,34 @@ impl Api {
                 return Err(denied());
             }
         }
+        if !self.faults.serves(name.namespace().unwrap_or_default()) {
+            return Err(denied());
+        }
         match (self.fleet.record(&name), project) {
-            (Some(record), Some(project)) if record.project() == project => Ok(record),
-            (Some(record), None) if self.may(caller, action, &record) => Ok(record),
+            (Some(record), Some(project)) if record.project() == project => self.of_project(record),
+            (Some(record), None) if self.may(caller, action, &record) => self.of_project(record),
             (_, Some(_)) if !target.name.is_empty() => Err(Status::not_found(format!(
                 "applications.argoproj.io \"{}\" not found",
                 target.name
             ))),
             _ => Err(denied()),
         }
+    }
+
+    /// The application, if its project takes it. Older versions do not look.
+    fn of_project(&self, record: Record) -> Result<Record, Status> {
+        if self.version() < ArgoCdVersion::V2_14 || self.fleet.project_takes(&record) == Allowed::Yes {
+            return Ok(record);
+        }
+        Err(Status::invalid_argument(format!(
+            "app is not allowed in project \"{}\", or the project does not exist",
+            record.project()
+        )))
+    }
+
+    /// Whether List and Watch show the caller this application.
+    pub(super) fn may_see(&self, caller: &Caller, record: &Record) -> bool {
+        self.faults.serves(record.name().namespace().unwrap_or_default()) && self.may(caller, "get", record)
     }
 
     /// Whether the caller may do `action` on this application.
@@ -108,11 +128,11 @@ impl Filter {
                 .as_deref()
                 .is_none_or(|wanted| Some(wanted) == name.namespace())
             && (self.projects.is_empty() || self.projects.contains(record.project()))
-            && record.labels().is_none_or(|labels| self.selector.matches(labels))
+            && self.selector.matches(record.labels())
             && self
                 .repository
                 .as_deref()
-                .is_none_or(|wanted| first_repository(record) == Some(wanted))
+                .is_none_or(|wanted| record.repository() == wanted)
     }
 }
 
@@ -127,10 +147,4 @@ pub(super) fn projects(query: &ApplicationQuery) -> Vec<&str> {
         .map(String::as_str)
         .filter(|project| !project.is_empty())
         .collect()
-}
-
-fn first_repository(record: &Record) -> Option<&str> {
-    let spec = record.wire.spec.as_ref()?;
-    let source = spec.sources.first().or(spec.source.as_ref())?;
-    source.repo_url.as_deref()
 }

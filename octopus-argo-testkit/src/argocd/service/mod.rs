@@ -1,111 +1,219 @@
 //! The gRPC services, and the way of a request to them.
 
-mod application;
+mod account;
+mod cluster;
 mod deadline;
+mod exchange;
 mod gate;
+mod get;
+mod list;
+mod managed;
+mod manifests;
 mod pod_logs;
+mod project;
+mod required;
+mod resource;
+mod revision;
 mod session;
+mod settings;
 mod sync;
+mod tree;
+mod user_agent;
 mod version;
 mod watch;
+mod web;
+mod windows;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use octopus_argo_proto::argocd::application::application_service_server::ApplicationServiceServer;
-use octopus_argo_proto::argocd::session::session_service_server::SessionServiceServer;
-use octopus_argo_proto::argocd::version::version_service_server::VersionServiceServer;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use hyper::body::{Bytes, Incoming};
 use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::Service;
 
+use self::exchange::{Encoding as HttpEncoding, Messages, Opened};
 use super::accounts::Caller;
-use super::{Accounts, ArgoCdVersion, Fleet};
+use super::connection::Traffic;
+use super::method::{Authentication, Kind, Unknown};
+use super::{Accounts, ArgoCdVersion, Faults, Fleet, Method};
 
 /// What the services work on.
 #[derive(Clone, Debug)]
 pub(super) struct Api {
     pub(super) fleet: Fleet,
     pub(super) accounts: Accounts,
+    pub(super) faults: Faults,
+    pub(super) traffic: Traffic,
+    pub(super) options: Arc<Options>,
+}
+
+/// What does not change while the server runs.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
     pub(super) version: ArgoCdVersion,
     /// Bytes, both ways.
     pub(super) message_limit: usize,
+    /// Before the paths of HTTP/1.1: empty, or with a leading slash and no trailing one.
+    pub(super) root_path: String,
+    /// Whether answers begin before there is a message.
+    pub(super) headers_at_once: bool,
+    /// Whether pod logs need a right of their own, where the version leaves it to a setting.
+    pub(super) log_rights: bool,
 }
 
 impl Api {
-    /// Answers one call within the time that its caller allows. Unknown services are answered before authentication, as
-    /// Argo CD does.
-    pub(super) async fn answer(self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let Some(service) = Known::of_path(request.uri().path()) else {
-            let name = service_name(request.uri().path());
-            return Ok(Status::unimplemented(format!("unknown service {name}")).into_http());
-        };
-        let caller = match (self.accounts.authenticate(request.headers()), service) {
-            (Ok(caller), _) => caller,
-            // These look at the caller, but take anyone.
-            (Err(_), Known::Session | Known::Version) => Caller::Anonymous,
-            (Err(status), Known::Application) => return Ok(status.into_http()),
-        };
-        request.extensions_mut().insert(caller);
-        let allowed = deadline::allowed(request.headers());
-        deadline::bounded(allowed, self.serve(service, request)).await
+    /// Answers one call over HTTP/2.
+    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let content_type = request.headers().get(header::CONTENT_TYPE);
+        let is_grpc = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+        if !is_grpc {
+            // Only a later call of a connection gets here: grpc-go's own check.
+            let status = Status::invalid_argument("invalid gRPC request content-type");
+            let mut response = exchange::into_http(Opened::Ended(status), HttpEncoding::Grpc);
+            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Ok(response);
+        }
+        let headers_at_once = self.options.headers_at_once;
+        let opened = self.open(request, headers_at_once).await;
+        Ok(exchange::into_http(opened, HttpEncoding::Grpc))
     }
 
-    async fn serve(self, service: Known, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let limit = self.message_limit;
-        match service {
-            Known::Application => {
-                let server = ApplicationServiceServer::new(self);
-                server.max_decoding_message_size(limit).call(request).await
+    /// Carries a call out until its first message, within the time that its caller allows.
+    async fn open(self, request: Request<Incoming>, headers_at_once: bool) -> Opened {
+        let method = match Method::of_path(request.uri().path()) {
+            Ok(method) => method,
+            // Before authentication, as Argo CD does.
+            Err(unknown) => return Opened::Ended(unimplemented(unknown)),
+        };
+        self.traffic.count_call();
+        let (parts, body) = request.into_parts();
+        let deadline = deadline::deadline(&parts.headers);
+        let faults = self.faults.clone();
+        let begun = deadline::bounded(deadline, self.begin(method, &parts.headers, body)).await;
+        match begun {
+            Err(status) => Opened::Ended(status),
+            Ok(messages) => {
+                let messages = match faults.take_break(method) {
+                    Some(count) => exchange::broken_after(messages, count),
+                    None => messages,
+                };
+                let messages = deadline::bounded_messages(deadline, messages);
+                if headers_at_once && method.kind() == Kind::Stream {
+                    Opened::Messages(messages)
+                } else {
+                    Opened::wait(messages).await
+                }
             }
-            Known::Session => SessionServiceServer::new(self).call(request).await,
-            Known::Version => VersionServiceServer::new(self).call(request).await,
         }
+    }
+
+    /// Reads the request, authenticates, and hands it to its method. A unary request is decoded before authentication, a
+    /// stream's after it: grpc-go calls its interceptors in between.
+    async fn begin(self, method: Method, headers: &HeaderMap, body: Incoming) -> Result<Messages, Status> {
+        let limit = self.options.message_limit;
+        let read = async {
+            let message = exchange::read_message(body, limit).await?;
+            required::check(method, &message)?;
+            Ok::<_, Status>(message)
+        };
+        let (caller, message) = match method.kind() {
+            Kind::Unary => {
+                let message = read.await?;
+                (self.admit(method, headers)?, message)
+            }
+            Kind::Stream => (self.admit(method, headers)?, read.await?),
+        };
+        self.faults.before(method).await?;
+        self.dispatch(method, caller, message).await
+    }
+
+    /// Who calls, if they may call at all.
+    fn admit(&self, method: Method, headers: &HeaderMap) -> Result<Caller, Status> {
+        let caller = match (self.accounts.authenticate(headers), method.authentication()) {
+            (Ok(caller), _) => caller,
+            (Err(_), Authentication::Optional) => Caller::Anonymous,
+            (Err(status), Authentication::Needed) => return Err(status),
+        };
+        let user_agent = headers.get(header::USER_AGENT);
+        user_agent::check(user_agent.and_then(|value| value.to_str().ok()))?;
+        Ok(caller)
+    }
+
+    async fn dispatch(self, method: Method, caller: Caller, message: Bytes) -> Result<Messages, Status> {
+        let (api, caller, request) = (&self, &caller, Undecoded { method, message });
+        match method {
+            Method::List => list::list(api, caller, request.decode()?),
+            Method::Get => get::get(api, caller, request.decode()?).await,
+            Method::Watch => watch::watch(api, caller, request.decode()?),
+            Method::ResourceTree => tree::resource_tree(api, caller, request.decode()?).await,
+            Method::WatchResourceTree => tree::watch(api, caller, &request.decode()?),
+            Method::ManagedResources => managed::managed_resources(api, caller, request.decode()?).await,
+            Method::GetManifests => manifests::get_manifests(api, caller, &request.decode()?),
+            Method::GetResource => resource::get(api, caller, &request.decode()?),
+            Method::ListResourceEvents => resource::events(api, caller, &request.decode()?),
+            Method::PodLogs => pod_logs::pod_logs(api, caller, &request.decode()?),
+            Method::Sync => sync::sync(api, caller, request.decode()?),
+            Method::TerminateOperation => sync::terminate(api, caller, &request.decode()?),
+            Method::RevisionMetadata => revision::metadata(api, caller, &request.decode()?),
+            Method::RevisionChartDetails => revision::chart(api, caller, &request.decode()?),
+            Method::GetApplicationSyncWindows => windows::windows(api, caller, &request.decode()?),
+            Method::ListLinks => windows::links(api, caller, &request.decode()?),
+            Method::ListClusters => cluster::list(api, caller, request.decode()?),
+            Method::GetCluster => cluster::get(api, caller, request.decode()?),
+            Method::GetSettings => settings::get(api, caller),
+            Method::ListProjects => project::list(api, caller),
+            Method::GetProject => project::get(api, caller, &request.decode()?),
+            Method::Version => version::version(api, caller),
+            Method::GetUserInfo => session::user_info(api, caller),
+            Method::CreateSession => session::create(api, &request.decode()?),
+            Method::DeleteSession => session::delete(api),
+            Method::CheckHealth => version::health(api),
+            Method::CanI => account::can_i(api, caller, &request.decode()?),
+        }
+    }
+
+    /// An answer of one message, unless it is too large.
+    fn reply(&self, message: &impl Message) -> Result<Messages, Status> {
+        self.fits(message.encoded_len())?;
+        Ok(exchange::one(message.encode_to_vec().into()))
     }
 
     /// Lets an answer pass that is not too large.
     ///
     /// Rule: grpc-go `stream.go` (`SendMsg`), with the limit of Argo CD `pkg/apiclient/apiclient.go`
     /// (`MaxGRPCMessageSize`).
-    fn fitting<M: Message>(&self, message: M) -> Result<M, Status> {
-        let (length, limit) = (message.encoded_len(), self.message_limit);
-        if length > limit {
-            return Err(Status::resource_exhausted(format!(
-                "grpc: trying to send message larger than max ({length} vs. {limit})"
-            )));
+    fn fits(&self, length: usize) -> Result<(), Status> {
+        let limit = self.options.message_limit;
+        if length <= limit {
+            return Ok(());
         }
-        Ok(message)
+        Err(Status::resource_exhausted(format!(
+            "grpc: trying to send message larger than max ({length} vs. {limit})"
+        )))
+    }
+
+    fn version(&self) -> ArgoCdVersion {
+        self.options.version
     }
 }
 
-/// The services that are simulated.
-#[derive(Clone, Copy, Debug)]
-enum Known {
-    Application,
-    Session,
-    Version,
+/// A request whose bytes have been looked at and not yet decoded.
+struct Undecoded {
+    method: Method,
+    message: Bytes,
 }
 
-impl Known {
-    fn of_path(path: &str) -> Option<Self> {
-        match service_name(path) {
-            "application.ApplicationService" => Some(Self::Application),
-            "session.SessionService" => Some(Self::Session),
-            "version.VersionService" => Some(Self::Version),
-            _ => None,
-        }
+impl Undecoded {
+    fn decode<M: Message + Default>(self) -> Result<M, Status> {
+        M::decode(self.message).map_err(|error| required::undecodable(self.method, &error.to_string()))
     }
 }
 
-/// The service's part of `/package.Service/Method`.
-fn service_name(path: &str) -> &str {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    path.rsplit_once('/').map_or(path, |(service, _)| service)
-}
-
-/// Who sent this request. [`Api::answer`] has put it there.
-fn caller<T>(request: &tonic::Request<T>) -> Caller {
-    request.extensions().get().cloned().unwrap_or(Caller::Anonymous)
+fn unimplemented(unknown: Unknown<'_>) -> Status {
+    Status::unimplemented(match unknown {
+        Unknown::Service(service) => format!("unknown service {service}"),
+        Unknown::Method { service, method } => format!("unknown method {method} for service {service}"),
+    })
 }

@@ -1,12 +1,17 @@
 //! The logs of an application's pods.
 
+use std::collections::BTreeMap;
+
 use futures_util::{StreamExt as _, stream};
 use octopus_argo_proto::argocd::application::{ApplicationPodLogsQuery, LogEntry};
 use octopus_argo_proto::argocd::k8s::meta::Time;
+use octopus_argo_proto::argocd::v1alpha1::{ApplicationTree, ResourceNode, ResourceRef};
+use prost::Message as _;
 use tonic::Status;
 use tonic::codegen::BoxStream;
 
 use super::Api;
+use super::exchange::{Messages, many};
 use super::gate::Target;
 use crate::argocd::accounts::Caller;
 use crate::argocd::clock::{Clock, Timestamp};
@@ -24,7 +29,7 @@ pub(super) fn pod_logs(
     api: &Api,
     caller: &Caller,
     query: &ApplicationPodLogsQuery,
-) -> Result<BoxStream<LogEntry>, Status> {
+) -> Result<Messages, Status> {
     let until = match query.until_time.as_deref() {
         None | Some("") => None,
         Some(text) => Some(
@@ -38,13 +43,12 @@ pub(super) fn pod_logs(
         project: query.project.as_deref(),
     };
     let record = api.get_application(caller, target, "get")?;
-    if api.version.is_3_or_later() {
+    if api.version().is_3_or_later() || api.options.log_rights {
         api.accounts
             .enforce(caller, "logs", "get", &api.object_of(&record))?;
     }
 
-    let mut pods = api.fleet.pods(record.name());
-    pods.retain(|pod| selects(query, &record, pod));
+    let pods = selected(api, query, &record);
     if pods.is_empty() {
         return Ok(Box::pin(stream::empty()));
     }
@@ -54,38 +58,92 @@ pub(super) fn pod_logs(
         ));
     }
     let clock = api.fleet.clock().clone();
+    let limits = api.clone();
+    let sent = move |entries: BoxStream<LogEntry>| {
+        many(Box::pin(entries.map(move |entry| {
+            let entry = entry?;
+            limits.fits(entry.encoded_len())?;
+            Ok(entry.encode_to_vec().into())
+        })))
+    };
     let PodLogs { entries, follower } = api
         .fleet
         .read_logs(record.name(), &pods, lines(api, query, &clock));
     let first = stream::iter(entries);
     if !query.follow() {
-        return Ok(finish(first, until, clock));
+        return Ok(sent(finish(first, until, clock)));
     }
     let later = stream::unfold(follower, |mut follower| async move {
         let entries = follower.next().await?;
         Some((stream::iter(entries), follower))
     });
-    Ok(finish(first.chain(later.flatten()), until, clock))
+    Ok(sent(finish(first.chain(later.flatten()), until, clock)))
 }
 
-/// Whether the query means this pod. A pod's name, present even when empty, asks for pods alone.
-fn selects(query: &ApplicationPodLogsQuery, record: &Record, pod: &str) -> bool {
-    let any_or =
-        |wanted: Option<&str>, found: &str| wanted.is_none_or(|wanted| wanted.is_empty() || wanted == found);
+/// The pods that the query means: those of the tree that fit, or that have an ancestor that does, and pods that have a
+/// log and no place in the tree. A pod's name, present even when empty, asks for pods alone.
+fn selected(api: &Api, query: &ApplicationPodLogsQuery, record: &Record) -> Vec<String> {
     let (kind, name) = match query.pod_name.as_deref() {
-        Some(pod) => (Some("Pod"), Some(pod)),
-        None => (query.kind.as_deref(), query.resource_name.as_deref()),
+        Some(pod) => ("Pod", pod),
+        None => (query.kind(), query.resource_name()),
     };
-    let destination = record
-        .wire
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.destination.as_ref());
-    let namespace = destination.and_then(|destination| destination.namespace.as_deref());
-    any_or(kind, "Pod")
-        && any_or(name, pod)
-        && any_or(query.group.as_deref(), "")
-        && any_or(query.namespace.as_deref(), namespace.unwrap_or_default())
+    let fits = |node: &ResourceRef| {
+        let any_or = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
+        any_or(kind, node.kind())
+            && any_or(name, node.name())
+            && any_or(query.group(), node.group())
+            && any_or(query.namespace(), node.namespace())
+    };
+    let tree = api.fleet.live_tree(record);
+    let is_pod = |id: &ResourceRef| id.kind() == "Pod" && id.group().is_empty();
+    let mut pods: BTreeMap<String, bool> = BTreeMap::new();
+    for node in &tree.nodes {
+        if let Some(id) = node.resource_ref.as_ref().filter(|id| is_pod(id)) {
+            let chosen = pods.entry(id.name().to_owned()).or_default();
+            *chosen |= lineage(&tree, node).into_iter().any(fits);
+        }
+    }
+    let spec = record.application().spec.unwrap_or_default();
+    let namespace = spec.destination.and_then(|destination| destination.namespace);
+    for pod in api.fleet.pods(record.name()) {
+        pods.entry(pod.clone()).or_insert_with(|| {
+            fits(&ResourceRef {
+                kind: Some("Pod".to_owned()),
+                name: Some(pod),
+                namespace: namespace.clone(),
+                ..ResourceRef::default()
+            })
+        });
+    }
+    pods.into_iter()
+        .filter(|(_, chosen)| *chosen)
+        .map(|(pod, _)| pod)
+        .collect()
+}
+
+/// A node and its ancestors, which are matched by group, kind, namespace and name.
+fn lineage<'a>(tree: &'a ApplicationTree, node: &'a ResourceNode) -> Vec<&'a ResourceRef> {
+    let same = |one: &ResourceRef, other: &ResourceRef| {
+        (one.group(), one.kind(), one.namespace(), one.name())
+            == (other.group(), other.kind(), other.namespace(), other.name())
+    };
+    let mut found: Vec<&ResourceRef> = Vec::new();
+    let mut pending = vec![node];
+    while let Some(node) = pending.pop() {
+        let Some(id) = &node.resource_ref else {
+            continue;
+        };
+        if found.iter().any(|known| same(known, id)) {
+            continue; // A circle, which a test may draw.
+        }
+        found.push(id);
+        let parents = tree.nodes.iter().filter(|other| {
+            let other = other.resource_ref.as_ref();
+            other.is_some_and(|other| node.parent_refs.iter().any(|parent| same(parent, other)))
+        });
+        pending.extend(parents);
+    }
+    found
 }
 
 fn lines(api: &Api, query: &ApplicationPodLogsQuery, clock: &Clock) -> LogQuery {
@@ -93,7 +151,7 @@ fn lines(api: &Api, query: &ApplicationPodLogsQuery, clock: &Clock) -> LogQuery 
     let since_time = query.since_time.as_ref().and_then(Time::unix_seconds);
     let since_seconds = positive(query.since_seconds).map(|seconds| clock.now().minus_seconds(seconds));
     let filter = query.filter.as_deref().filter(|filter| !filter.is_empty());
-    let ignore_case = api.version.is_3_or_later() && !query.match_case();
+    let ignore_case = api.version().is_3_or_later() && !query.match_case();
     LogQuery {
         tail: positive(query.tail_lines).and_then(|lines| usize::try_from(lines).ok()),
         since: since_seconds.or_else(|| since_time.map(Timestamp::from_unix_seconds)),

@@ -1,19 +1,33 @@
 //! Starting a sync.
 
-use octopus_argo_proto::argocd::application::ApplicationSyncRequest;
+use octopus_argo_proto::argocd::application::{
+    ApplicationSyncRequest, OperationTerminateRequest, OperationTerminateResponse, SyncOptions,
+};
 use octopus_argo_proto::argocd::v1alpha1::{Application, Backoff, RetryStrategy, SyncPolicy, SyncStrategy};
 use serde_json::{Map, Value, json};
 use tonic::Status;
 
 use super::Api;
+use super::exchange::{Messages, one};
 use super::gate::Target;
+use super::manifests::check_positions;
+use crate::argocd::ArgoCdVersion;
 use crate::argocd::accounts::Caller;
 use crate::argocd::fleet::{Record, Refused, SyncWindow};
 
 /// Accepts an operation, after the checks of Argo CD in their order. The answer shows it accepted and not yet running.
 ///
 /// Rule: Argo CD `server/application/application.go` (`Sync`).
-pub(super) fn sync(api: &Api, caller: &Caller, request: ApplicationSyncRequest) -> Result<Record, Status> {
+pub(super) fn sync(
+    api: &Api,
+    caller: &Caller,
+    mut request: ApplicationSyncRequest,
+) -> Result<Messages, Status> {
+    if api.version() < ArgoCdVersion::V2_14 {
+        // Fields since 2.11, which an older server does not know.
+        request.source_positions.clear();
+        request.revisions.clear();
+    }
     let target = Target {
         name: &request.name,
         namespace: request.app_namespace.as_deref(),
@@ -29,9 +43,10 @@ pub(super) fn sync(api: &Api, caller: &Caller, request: ApplicationSyncRequest) 
         api.accounts
             .enforce(caller, "applications", "override", &object)?;
     }
-    check(&record.wire, &request)?;
+    check(api, &record.application(), &request)?;
     let operation = operation(&record, caller, request);
-    api.fleet
+    let accepted = api
+        .fleet
         .set_operation(record.name(), operation)
         .map_err(|refused| match refused {
             Refused::Gone => Status::not_found(format!(
@@ -39,11 +54,41 @@ pub(super) fn sync(api: &Api, caller: &Caller, request: ApplicationSyncRequest) 
                 record.name().name()
             )),
             Refused::InProgress => Status::failed_precondition("another operation is already in progress"),
-        })
+        })?;
+    api.fits(accepted.stored().len())?;
+    Ok(one(accepted.stored().clone()))
+}
+
+/// Asks the controller to end the operation that is running.
+///
+/// Rule: Argo CD `server/application/application.go` (`TerminateOperation`).
+pub(super) fn terminate(
+    api: &Api,
+    caller: &Caller,
+    request: &OperationTerminateRequest,
+) -> Result<Messages, Status> {
+    let target = Target {
+        name: &request.name,
+        namespace: request.app_namespace.as_deref(),
+        project: request.project.as_deref(),
+    };
+    let record = api.get_application(caller, target, "sync")?;
+    match api.fleet.terminate_operation(record.name()) {
+        Ok(()) => api.reply(&OperationTerminateResponse {}),
+        Err(_) => Err(Status::invalid_argument(
+            "Unable to terminate operation. No operation is in progress",
+        )),
+    }
 }
 
 /// What Argo CD refuses whoever asks.
-fn check(application: &Application, request: &ApplicationSyncRequest) -> Result<(), Status> {
+fn check(api: &Api, application: &Application, request: &ApplicationSyncRequest) -> Result<(), Status> {
+    let automated = is_automated(application) && !request.dry_run();
+    if automated && !request.manifests.is_empty() {
+        return Err(Status::failed_precondition(
+            "cannot use local sync when Automatic Sync Policy is enabled unless for dry run",
+        ));
+    }
     let deleting = application
         .metadata
         .as_ref()
@@ -51,12 +96,23 @@ fn check(application: &Application, request: &ApplicationSyncRequest) -> Result<
     if deleting {
         return Err(Status::failed_precondition("application is deleting"));
     }
-    let automated = is_automated(application) && !request.dry_run();
-    if automated && !request.manifests.is_empty() {
+    check_revisions(api, application, request, automated)?;
+    let replaces = |options: &SyncOptions| options.items.iter().any(|option| option == "Replace=true");
+    if !api.faults.allows_replace() && request.sync_options.as_ref().is_some_and(replaces) {
         return Err(Status::failed_precondition(
-            "cannot use local sync when Automatic Sync Policy is enabled unless for dry run",
+            "sync with replace was disabled on the API Server level via the server configuration",
         ));
     }
+    Ok(())
+}
+
+/// Whether the revisions may be synced to, and exist.
+fn check_revisions(
+    api: &Api,
+    application: &Application,
+    request: &ApplicationSyncRequest,
+    automated: bool,
+) -> Result<(), Status> {
     let Some(spec) = &application.spec else {
         return Ok(());
     };
@@ -65,6 +121,12 @@ fn check(application: &Application, request: &ApplicationSyncRequest) -> Result<
         if automated && !revision.is_empty() && revision != target {
             return Err(Status::failed_precondition(format!(
                 "cannot sync to {revision}: auto-sync currently set to {target}"
+            )));
+        }
+        let revision = if revision.is_empty() { target } else { revision };
+        if !api.faults.knows_revision(revision) {
+            return Err(Status::failed_precondition(format!(
+                "Unable to resolve '{revision}' to a commit SHA"
             )));
         }
         Ok(())
@@ -76,17 +138,15 @@ fn check(application: &Application, request: &ApplicationSyncRequest) -> Result<
             source.and_then(|source| source.target_revision.as_deref()),
         );
     }
-    for (index, position) in request.source_positions.iter().enumerate() {
-        let source = usize::try_from(*position)
+    check_positions(application, &request.source_positions, &request.revisions)?;
+    for (position, revision) in request.source_positions.iter().zip(&request.revisions) {
+        let source = usize::try_from(position - 1)
             .ok()
-            .and_then(|position| position.checked_sub(1));
-        let Some(source) = source.and_then(|source| spec.sources.get(source)) else {
-            return Err(Status::unknown("source position is out of range"));
-        };
-        let Some(revision) = request.revisions.get(index) else {
-            return Err(Status::internal("runtime error: index out of range"));
-        };
-        wanted(revision, source.target_revision.as_deref())?;
+            .and_then(|index| spec.sources.get(index));
+        wanted(
+            revision,
+            source.and_then(|source| source.target_revision.as_deref()),
+        )?;
     }
     Ok(())
 }
@@ -103,10 +163,10 @@ fn is_automated(application: &Application) -> bool {
 
 /// The operation as the object keeps it.
 fn operation(record: &Record, caller: &Caller, request: ApplicationSyncRequest) -> Value {
-    let json = record.manifest.as_json();
+    let json = &record.json();
     let spec = &json["spec"];
-    let policy = record
-        .wire
+    let application = record.application();
+    let policy = application
         .spec
         .as_ref()
         .and_then(|spec| spec.sync_policy.as_ref());

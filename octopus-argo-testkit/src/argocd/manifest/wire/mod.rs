@@ -6,33 +6,63 @@
 //!
 //! Rule: the types in Argo CD `pkg/apis/application/v1alpha1/types.go` and the marshalers in `generated.pb.go` beside it.
 
+mod cluster;
 mod metadata;
 mod node;
 mod operation;
+mod project;
+mod resource;
 mod source;
 mod spec;
 mod status;
 
-use octopus_argo_proto::argocd::v1alpha1::Application;
+use octopus_argo_proto::argocd::k8s::core::EventList;
+use octopus_argo_proto::argocd::v1alpha1::{AppProject, Application, ApplicationTree, Cluster};
 use serde_json::Value;
 
 use super::ManifestError;
-use node::{Node, Problem};
+use crate::argocd::Encoding;
+use node::{Node, Reading};
 
 /// The message for an Application object.
-pub(super) fn application(json: &Value) -> Result<Application, ManifestError> {
-    let problem = Problem::default();
-    let node = Node::root(json, &problem);
-    let application = Application {
+pub(super) fn application(json: &Value, encoding: Encoding) -> Result<Application, ManifestError> {
+    read(json, encoding, |node| Application {
         metadata: node.value("metadata", metadata::object_meta),
         spec: node.value("spec", spec::spec),
         status: node.value("status", status::status),
         operation: node.boxed("operation", operation::operation),
-    };
-    match problem.into_inner() {
-        None => Ok(application),
-        Some(error) => Err(error),
-    }
+    })
+}
+
+/// The tree of resources that this JSON describes.
+pub(in crate::argocd) fn tree(json: &Value, encoding: Encoding) -> Result<ApplicationTree, ManifestError> {
+    read(json, encoding, resource::tree)
+}
+
+/// The cluster that this JSON describes.
+pub(in crate::argocd) fn cluster(json: &Value, encoding: Encoding) -> Result<Cluster, ManifestError> {
+    read(json, encoding, cluster::cluster)
+}
+
+/// The project that this JSON describes.
+pub(in crate::argocd) fn project(json: &Value, encoding: Encoding) -> Result<AppProject, ManifestError> {
+    read(json, encoding, project::project)
+}
+
+/// The events that this JSON describes.
+pub(in crate::argocd) fn events(json: &Value, encoding: Encoding) -> Result<EventList, ManifestError> {
+    read(json, encoding, resource::event_list)
+}
+
+/// The message that `message` makes of this JSON.
+fn read<T>(
+    json: &Value,
+    encoding: Encoding,
+    message: impl FnOnce(&Node<'_>) -> T,
+) -> Result<T, ManifestError> {
+    let reading = Reading::new(encoding);
+    let message = message(&Node::root(json, &reading));
+    reading.finish(message)
 }
 
 #[cfg(test)]
@@ -41,6 +71,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::argocd::Presence;
+
+    fn application(json: &Value) -> Result<Application, ManifestError> {
+        super::application(json, Encoding::default())
+    }
 
     #[test]
     fn what_is_plain_in_go_is_there_even_when_empty() {
@@ -109,5 +144,63 @@ mod tests {
             helm.values_object.unwrap().raw.as_deref(),
             Some(&br#"{"a":[1,true]}"#[..])
         );
+    }
+
+    #[test]
+    fn what_is_empty_can_be_left_out() {
+        let omitted = |json| {
+            let encoding = Encoding {
+                presence: Presence::OmitEmpty,
+                ..Encoding::default()
+            };
+            super::application(&json, encoding).unwrap()
+        };
+        assert_eq!(omitted(json!({})), Application::default());
+        let web = omitted(json!({
+            "metadata": {"name": "web"},
+            "spec": {"sources": [{"repoURL": ""}], "syncPolicy": {"automated": {"enabled": false}}},
+        }));
+        let spec = web.spec.unwrap();
+        assert_eq!(spec.project, None);
+        assert_eq!(spec.sources.len(), 1, "an item of a list stays");
+        let automated = spec.sync_policy.unwrap().automated.unwrap();
+        assert_eq!(
+            automated.enabled,
+            Some(false),
+            "a pointer to an empty value stays"
+        );
+        assert_eq!(web.status, None);
+    }
+
+    #[test]
+    fn older_versions_lack_newer_fields() {
+        let json = json!({
+            "spec": {"source": {"name": "one", "tagPrefix": "v"}},
+            "status": {"health": {"lastTransitionTime": "2025-07-28T20:07:38Z"}, "summary": {"isAppOfApps": true}},
+        });
+        let of = |version| {
+            let encoding = Encoding {
+                version,
+                ..Encoding::default()
+            };
+            let application = super::application(&json, encoding).unwrap();
+            let source = application.spec.unwrap().source.unwrap();
+            let status = application.status.unwrap();
+            (
+                source.name.is_some(),
+                source.tag_prefix.is_some(),
+                status.health.unwrap().last_transition_time.is_some(),
+                status.summary.unwrap().is_app_of_apps.is_some(),
+            )
+        };
+        assert_eq!(
+            of(crate::argocd::ArgoCdVersion::V2_8),
+            (false, false, false, false)
+        );
+        assert_eq!(
+            of(crate::argocd::ArgoCdVersion::V2_14),
+            (true, false, true, false)
+        );
+        assert_eq!(of(crate::argocd::ArgoCdVersion::V3_5), (true, true, true, true));
     }
 }

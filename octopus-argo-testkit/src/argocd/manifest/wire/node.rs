@@ -10,16 +10,35 @@ use serde_json::Value;
 
 use super::super::ManifestError;
 use crate::argocd::clock::Timestamp;
+use crate::argocd::{ArgoCdVersion, Encoding, Presence};
 
-/// The first wrong type of an object.
-pub(super) type Problem = RefCell<Option<ManifestError>>;
+/// How to write an object, and the first wrong type found in it.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    encoding: Encoding,
+    problem: RefCell<Option<ManifestError>>,
+}
+
+impl Reading {
+    pub(super) fn new(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            problem: RefCell::default(),
+        }
+    }
+
+    /// What was read, unless something was wrong.
+    pub(super) fn finish<T>(self, read: T) -> Result<T, ManifestError> {
+        self.problem.into_inner().map_or(Ok(read), Err)
+    }
+}
 
 /// A value, or the absence of one. Null counts as absent.
 pub(super) struct Node<'a> {
     value: Option<&'a Value>,
     parent: Option<&'a Self>,
     step: Step<'a>,
-    problem: &'a Problem,
+    reading: &'a Reading,
 }
 
 #[derive(Clone, Copy)]
@@ -30,12 +49,12 @@ enum Step<'a> {
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn root(value: &'a Value, problem: &'a Problem) -> Self {
+    pub(super) fn root(value: &'a Value, reading: &'a Reading) -> Self {
         let node = Self {
             value: Some(value),
             parent: None,
             step: Step::Root,
-            problem,
+            reading,
         };
         if !value.is_object() {
             node.wrong("an object");
@@ -44,35 +63,68 @@ impl<'a> Node<'a> {
     }
 }
 
-/// What is always on the wire.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the fields of the messages are optional, and these are always there"
-)]
+/// What Argo CD always writes, even when it is empty.
 impl Node<'_> {
     /// A struct: there even when the object is not.
-    pub(super) fn value<T>(&self, key: &str, read: impl FnOnce(&Node<'_>) -> T) -> Option<T> {
-        Some(read(&self.object(key)))
+    pub(super) fn value<T: Default + PartialEq>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&Node<'_>) -> T,
+    ) -> Option<T> {
+        self.plain(read(&self.object(key)))
     }
 
     /// A plain text.
     pub(super) fn text(&self, key: &str) -> Option<String> {
-        Some(self.optional_text(key).unwrap_or_default())
+        self.plain(self.optional_text(key).unwrap_or_default())
     }
 
     /// A plain flag.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
-        Some(self.optional_flag(key).unwrap_or_default())
+        self.plain(self.optional_flag(key).unwrap_or_default())
     }
 
     /// A plain number.
     pub(super) fn number(&self, key: &str) -> Option<i64> {
-        Some(self.optional_number(key).unwrap_or_default())
+        self.plain(self.optional_number(key).unwrap_or_default())
     }
 
     /// A plain time: the empty message where it is not set.
     pub(super) fn time(&self, key: &str) -> Option<Time> {
-        Some(self.optional_time(key).unwrap_or_default())
+        self.plain(self.optional_time(key).unwrap_or_default())
+    }
+
+    /// `resourceHealthSource`: what a reconciliation would have written, where the object does not say.
+    pub(super) fn health_source(&self) -> Option<String> {
+        let said = self.optional_text("resourceHealthSource");
+        let by_default = if self.reading.encoding.health_in_tree {
+            "appTree"
+        } else {
+            ""
+        };
+        self.plain(said.unwrap_or_else(|| by_default.to_owned()))
+    }
+
+    /// A plain value that is made some other way.
+    pub(super) fn plain<T: Default + PartialEq>(&self, value: T) -> Option<T> {
+        match self.reading.encoding.presence {
+            Presence::Always => Some(value),
+            Presence::OmitEmpty => (value != T::default()).then_some(value),
+        }
+    }
+
+    /// Whether an older version than this is simulated.
+    pub(super) fn before(&self, version: ArgoCdVersion) -> bool {
+        self.reading.encoding.version < version
+    }
+
+    /// A field that Argo CD has had since this version.
+    pub(super) fn since<T>(
+        &self,
+        version: ArgoCdVersion,
+        read: impl FnOnce(&Self) -> Option<T>,
+    ) -> Option<T> {
+        (!self.before(version)).then(|| read(self)).flatten()
     }
 }
 
@@ -136,6 +188,11 @@ impl Node<'_> {
         self.map(key, |entry| entry.typed("true or false", Value::as_bool))
     }
 
+    /// A map of structs.
+    pub(super) fn entries<T>(&self, key: &str, read: impl Fn(&Node<'_>) -> T) -> BTreeMap<String, T> {
+        self.map(key, |entry| Some(read(entry)))
+    }
+
     /// The JSON text of whatever is there.
     pub(super) fn json(&self, key: &str) -> Option<Bytes> {
         self.at(key).value.map(|value| Bytes::from(value.to_string()))
@@ -158,7 +215,7 @@ impl Node<'_> {
             value: self.any(key),
             parent: Some(self),
             step: Step::Field(key),
-            problem: self.problem,
+            reading: self.reading,
         }
     }
 
@@ -180,7 +237,7 @@ impl Node<'_> {
                     value: Some(item).filter(|item| !item.is_null()),
                     parent: Some(&node),
                     step: Step::Index(index),
-                    problem: self.problem,
+                    reading: self.reading,
                 })
             })
             .collect()
@@ -208,7 +265,8 @@ impl Node<'_> {
     }
 
     fn wrong(&self, expected: &'static str) {
-        self.problem
+        self.reading
+            .problem
             .borrow_mut()
             .get_or_insert_with(|| ManifestError::WrongType {
                 path: self.path(),

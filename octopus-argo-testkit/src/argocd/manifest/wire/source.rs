@@ -11,6 +11,7 @@ use octopus_argo_proto::argocd::v1alpha1::{
 use serde_json::Value;
 
 use super::node::Node;
+use crate::argocd::ArgoCdVersion;
 
 pub(super) fn destination(node: &Node<'_>) -> ApplicationDestination {
     ApplicationDestination {
@@ -31,8 +32,8 @@ pub(super) fn source(node: &Node<'_>) -> ApplicationSource {
         plugin: node.boxed("plugin", plugin),
         chart: node.text("chart"),
         r#ref: node.text("ref"),
-        name: node.text("name"),
-        tag_prefix: node.text("tagPrefix"),
+        name: node.since(ArgoCdVersion::V2_14, |node| node.text("name")),
+        tag_prefix: node.since(ArgoCdVersion::V3_5, |node| node.text("tagPrefix")),
     }
 }
 
@@ -42,10 +43,10 @@ pub(super) fn hydrator(node: &Node<'_>) -> SourceHydrator {
             repo_url: node.text("repoURL"),
             target_revision: node.text("targetRevision"),
             path: node.text("path"),
-            helm: node.boxed("helm", helm),
-            kustomize: node.boxed("kustomize", kustomize),
-            directory: node.boxed("directory", directory),
-            plugin: node.boxed("plugin", plugin),
+            helm: node.since(ArgoCdVersion::V3_5, |node| node.boxed("helm", helm)),
+            kustomize: node.since(ArgoCdVersion::V3_5, |node| node.boxed("kustomize", kustomize)),
+            directory: node.since(ArgoCdVersion::V3_5, |node| node.boxed("directory", directory)),
+            plugin: node.since(ArgoCdVersion::V3_5, |node| node.boxed("plugin", plugin)),
         }),
         sync_source: node.value("syncSource", |node| SyncSource {
             target_branch: node.text("targetBranch"),

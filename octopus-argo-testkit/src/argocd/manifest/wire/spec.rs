@@ -6,6 +6,7 @@ use octopus_argo_proto::argocd::v1alpha1::{
 
 use super::node::Node;
 use super::{operation, source};
+use crate::argocd::ArgoCdVersion;
 
 pub(super) fn spec(node: &Node<'_>) -> ApplicationSpec {
     ApplicationSpec {
@@ -17,7 +18,9 @@ pub(super) fn spec(node: &Node<'_>) -> ApplicationSpec {
         info: node.list("info", operation::info),
         revision_history_limit: node.optional_number("revisionHistoryLimit"),
         sources: node.list("sources", source::source),
-        source_hydrator: node.boxed("sourceHydrator", source::hydrator),
+        source_hydrator: node.since(ArgoCdVersion::V2_14, |node| {
+            node.boxed("sourceHydrator", source::hydrator)
+        }),
     }
 }
 
@@ -39,7 +42,7 @@ fn sync_policy(node: &Node<'_>) -> SyncPolicy {
             prune: node.optional_flag("prune"),
             self_heal: node.optional_flag("selfHeal"),
             allow_empty: node.optional_flag("allowEmpty"),
-            enabled: node.optional_flag("enabled"),
+            enabled: node.since(ArgoCdVersion::V3_5, |node| node.optional_flag("enabled")),
         }),
         sync_options: node.texts("syncOptions"),
         retry: node.pointer("retry", operation::retry),

@@ -1,5 +1,6 @@
 //! The observed state of an application.
 
+use octopus_argo_proto::argocd::k8s::meta::Time;
 use octopus_argo_proto::argocd::v1alpha1::{
     AppHealthStatus, ApplicationCondition, ApplicationStatus, ApplicationSummary, ComparedTo, HealthStatus,
     HydrateOperation, ResourceStatus, RevisionHistory, SourceHydratorStatus, SuccessfulHydrateOperation,
@@ -8,6 +9,7 @@ use octopus_argo_proto::argocd::v1alpha1::{
 
 use super::node::Node;
 use super::{operation, source, spec};
+use crate::argocd::ArgoCdVersion;
 
 pub(super) fn status(node: &Node<'_>) -> ApplicationStatus {
     ApplicationStatus {
@@ -16,7 +18,7 @@ pub(super) fn status(node: &Node<'_>) -> ApplicationStatus {
         health: node.value("health", |node| AppHealthStatus {
             status: node.text("status"),
             message: node.text("message"),
-            last_transition_time: node.optional_time("lastTransitionTime"),
+            last_transition_time: node.since(ArgoCdVersion::V2_14, transition),
         }),
         history: node.list("history", history),
         conditions: node.list("conditions", |node| ApplicationCondition {
@@ -31,13 +33,27 @@ pub(super) fn status(node: &Node<'_>) -> ApplicationStatus {
         summary: node.value("summary", |node| ApplicationSummary {
             external_ur_ls: node.texts("externalURLs"),
             images: node.texts("images"),
-            is_app_of_apps: node.flag("isAppOfApps"),
+            is_app_of_apps: node.since(ArgoCdVersion::V3_5, |node| node.flag("isAppOfApps")),
         }),
-        resource_health_source: node.text("resourceHealthSource"),
+        resource_health_source: node.health_source(),
         source_types: node.texts("sourceTypes"),
         controller_namespace: node.text("controllerNamespace"),
-        source_hydrator: node.value("sourceHydrator", |node| Box::new(hydrator(node))),
+        source_hydrator: node.since(ArgoCdVersion::V2_14, |node| {
+            node.value("sourceHydrator", |node| Box::new(hydrator(node)))
+        }),
     }
+}
+
+pub(super) fn health(node: &Node<'_>) -> HealthStatus {
+    HealthStatus {
+        status: node.text("status"),
+        message: node.text("message"),
+        last_transition_time: node.since(ArgoCdVersion::V2_14, transition),
+    }
+}
+
+fn transition(node: &Node<'_>) -> Option<Time> {
+    node.optional_time("lastTransitionTime")
 }
 
 fn resource(node: &Node<'_>) -> ResourceStatus {
@@ -48,11 +64,7 @@ fn resource(node: &Node<'_>) -> ResourceStatus {
         namespace: node.text("namespace"),
         name: node.text("name"),
         status: node.text("status"),
-        health: node.pointer("health", |node| HealthStatus {
-            status: node.text("status"),
-            message: node.text("message"),
-            last_transition_time: node.optional_time("lastTransitionTime"),
-        }),
+        health: node.pointer("health", health),
         hook: node.flag("hook"),
         requires_pruning: node.flag("requiresPruning"),
         sync_wave: node.number("syncWave"),
