@@ -141,6 +141,9 @@ impl Drive<'_> {
                         self.link.receive(via, packet);
                     }
                     Ok(None) => self.link.detach(via),
+                    Err(_) if incoming.is_malformed() => {
+                        self.link.leave(GoodbyeReason::ProtocolError, "what was sent is no packet");
+                    }
                     Err(status) => refused = self.cut(via, &status),
                 },
                 () = due(&odometer, rotate_not_before), if rotates && matches!(next, Next::None) => {

@@ -80,6 +80,10 @@ impl Session {
         match arrival {
             Arrival::Next => return true,
             Arrival::Again => {}
+            Arrival::Flood => self.leave(
+                GoodbyeReason::ProtocolError,
+                "the same packets come again and again",
+            ),
             Arrival::Gap => self.leave(
                 GoodbyeReason::ProtocolError,
                 "the packet's number or acknowledgement is impossible",

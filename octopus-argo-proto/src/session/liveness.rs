@@ -43,6 +43,11 @@ impl Liveness {
         self.heard = now;
     }
 
+    /// Whether anything was heard after this.
+    pub(super) fn is_heard_since(&self, since: Option<Instant>) -> bool {
+        since.is_some_and(|since| self.heard > since)
+    }
+
     /// There is a new connection, of which nothing is known yet.
     pub(super) fn begin(&mut self, now: Instant) {
         self.heard = now;

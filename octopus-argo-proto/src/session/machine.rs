@@ -237,12 +237,36 @@ impl Session {
             return;
         }
         self.numbering.tick(now);
+        if self
+            .acknowledgement_deadline()
+            .is_some_and(|deadline| now >= deadline)
+        {
+            return self.unacknowledged(now);
+        }
         match self.liveness.check(now) {
             Verdict::Fine => {}
             Verdict::Ask(id) => self.outbox.push_unnumbered(Body::Ping(v1::Ping { id })),
             // The connection is dead; the session need not be.
             Verdict::Dead if self.resumption.is_some() => self.unattached(now),
             Verdict::Dead => self.leave(GoodbyeReason::Silence, ""),
+        }
+    }
+
+    /// By when the other side has to acknowledge something.
+    fn acknowledgement_deadline(&self) -> Option<Instant> {
+        let since = self.replay.waiting_since()?;
+        since.checked_add(self.config.dead_after)
+    }
+
+    /// The other side has acknowledged nothing for as long as one that is silent is taken for dead. One that is heard of
+    /// breaks a rule, and would be sent nothing for ever.
+    fn unacknowledged(&mut self, now: Instant) {
+        if self.liveness.is_heard_since(self.replay.waiting_since()) {
+            self.leave(GoodbyeReason::LimitExceeded, "nothing is acknowledged");
+        } else if self.resumption.is_some() {
+            self.unattached(now);
+        } else {
+            self.leave(GoodbyeReason::Silence, "");
         }
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Numbering {
     ack_due: Option<Instant>,
     /// The delay is over; what is missing is a packet.
     overdue: bool,
+    /// How many packets came again since the last that was new.
+    repeated: u32,
 }
 
 /// What a packet's number says of it.
@@ -24,9 +26,14 @@ pub(super) enum Arrival {
     Next,
     /// It was here before.
     Again,
+    /// It was here before, as so many others that nobody can have kept them all.
+    Flood,
     /// Something before it is missing.
     Gap,
 }
+
+/// More packets are not sent again in a row: a replay buffer of the default size holds fewer, even of empty ones.
+const MOST_REPEATED: u32 = 100_000;
 
 impl Numbering {
     pub(super) fn arrived(&mut self, seq: u64, bytes: usize, now: Instant) -> Arrival {
@@ -36,12 +43,18 @@ impl Numbering {
         if seq <= self.received {
             // The other side does not know that it is here.
             self.overdue = true;
-            return Arrival::Again;
+            self.repeated += 1;
+            return if self.repeated > MOST_REPEATED {
+                Arrival::Flood
+            } else {
+                Arrival::Again
+            };
         }
         if seq - self.received != 1 {
             return Arrival::Gap;
         }
         self.received = seq;
+        self.repeated = 0;
         self.unacknowledged_bytes = self.unacknowledged_bytes.saturating_add(bytes);
         if !self.overdue {
             self.ack_due.get_or_insert(now + ACK_DELAY);

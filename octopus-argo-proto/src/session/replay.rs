@@ -24,6 +24,8 @@ pub(super) struct Replay {
     sent: usize,
     /// One packet whose acknowledgement tells the time.
     timed: Option<(u64, Instant)>,
+    /// Since when nothing was acknowledged although something could be.
+    waiting_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,13 @@ impl Replay {
             last: 0,
             sent: 0,
             timed: None,
+            waiting_since: None,
         }
+    }
+
+    /// Since when the other side owes an acknowledgement.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        self.waiting_since
     }
 
     /// How much is kept, in bytes.
@@ -76,6 +84,7 @@ impl Replay {
         self.last += 1;
         self.bytes += cost(&frames);
         self.timed.get_or_insert((self.last, now));
+        self.waiting_since.get_or_insert(now);
         self.kept.push_back(Kept {
             seq: self.last,
             frames: frames.clone(),
@@ -96,11 +105,15 @@ impl Replay {
         if ack > self.last {
             return Err(Impossible);
         }
+        let before = self.kept.len();
         while self.kept.front().is_some_and(|kept| kept.seq <= ack) {
             if let Some(kept) = self.kept.pop_front() {
                 self.bytes -= cost(&kept.frames);
                 self.sent = self.sent.saturating_sub(1);
             }
+        }
+        if self.kept.len() < before {
+            self.waiting_since = (!self.kept.is_empty()).then_some(now);
         }
         Ok(self
             .timed
@@ -123,6 +136,7 @@ impl Replay {
         self.timed = None;
         self.acknowledged(received, now)?;
         self.sent = 0;
+        self.waiting_since = (!self.kept.is_empty()).then_some(now);
         Ok(())
     }
 }

@@ -30,6 +30,7 @@ pub struct Incoming {
     buffer: Pieces,
     side: Side,
     over: bool,
+    malformed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,7 @@ impl Incoming {
             buffer: Pieces::default(),
             side,
             over: false,
+            malformed: false,
         }
     }
 
@@ -73,10 +75,21 @@ impl Incoming {
             .transpose()
     }
 
+    /// Whether the other side sent what is no packet, after an error said so. A cut connection is none.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        self.malformed
+    }
+
     fn poll_packet(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Packet>, Status>> {
         loop {
-            if let Some(packet) = self.buffer.take_packet()? {
-                return Poll::Ready(Ok(Some(packet)));
+            match self.buffer.take_packet() {
+                Ok(None) => {}
+                Ok(Some(packet)) => return Poll::Ready(Ok(Some(packet))),
+                Err(status) => {
+                    self.malformed = true;
+                    return Poll::Ready(Err(status));
+                }
             }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {

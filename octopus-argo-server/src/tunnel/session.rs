@@ -35,6 +35,10 @@ pub(super) async fn pump(link: Link, via: Attachment, mut incoming: Incoming) {
             packet = incoming.next() => match packet {
                 Ok(Some(packet)) => link.receive(via, packet),
                 Ok(None) => return link.detach(via),
+                Err(status) if incoming.is_malformed() => {
+                    tracing::warn!(error = &status as &dyn std::error::Error, "the gateway sends what is no packet");
+                    link.leave(GoodbyeReason::ProtocolError, "what was sent is no packet");
+                }
                 Err(status) => {
                     tracing::debug!(error = &status as &dyn std::error::Error, "a connection was cut");
                     return link.detach(via);

@@ -91,3 +91,89 @@ fn headers_that_are_too_large_end_the_call() {
     };
     assert_eq!(end.status, Code::RESOURCE_EXHAUSTED.number());
 }
+
+#[test]
+fn who_never_acknowledges_is_left() {
+    let (mut server, call) = Bench::server_with_call();
+    let _ = server.session.send(call, Bytes::from(vec![1; 60_000])).unwrap();
+    let _sent = server.packets();
+    let start = server.now;
+    // It is alive, and says nothing of what it has.
+    while server.now < start + Config::DEAD_AFTER - super::super::pair::S {
+        server.now += super::super::pair::S;
+        server.feed_unnumbered([Body::Ping(v1::Ping { id: 1 })]);
+        server.session.tick(server.now);
+    }
+    assert!(server.session.is_established());
+    server.wait(super::super::pair::S);
+    server.packets_until_goodbye(GoodbyeReason::LimitExceeded);
+}
+
+#[test]
+fn who_never_acknowledges_costs_no_more_than_the_replay_buffer() {
+    let limits = v1::Limits {
+        initial_credit: u32::MAX,
+        ..v1::Limits::default()
+    };
+    let mut server = Bench::server_with(limits);
+    for _ in 0..100 {
+        let call = server.open();
+        let _ = server.session.send(call, Bytes::from(vec![1; 1 << 20])).unwrap();
+    }
+    let sent: usize = server.packets().iter().map(Message::encoded_len).sum();
+    assert!(sent as u64 <= Config::REPLAY_BUFFER, "{sent}");
+    assert!(sent as u64 > Config::REPLAY_BUFFER * 9 / 10, "{sent}");
+    assert!(server.session.buffered_bytes() <= Config::REPLAY_BUFFER);
+}
+
+#[test]
+fn old_packets_again_and_again_end_the_session() {
+    let mut gateway = Bench::gateway();
+    gateway.feed([open(1)]);
+    for _ in 0..100_000 {
+        gateway.feed_packet(1, 0, [open(1)]);
+    }
+    assert_eq!(gateway.session.open_calls(), 1, "none of them counts");
+    gateway.feed_packet(1, 0, [open(1)]);
+    assert_eq!(goodbye_of(&mut gateway), GoodbyeReason::ProtocolError);
+}
+
+#[test]
+fn a_call_without_a_method_is_not_executed() {
+    let mut gateway = Bench::gateway();
+    for (call, path) in (1..).zip(["", "/", "/a.B/", "//c", "a.B/c", "/a.B/c/d"]) {
+        gateway.feed([Body::Open(v1::Open {
+            call,
+            path: path.to_owned(),
+            ..v1::Open::default()
+        })]);
+        assert!(gateway.events().is_empty(), "{path:?}");
+        let [Body::End(end)] = &gateway.frames()[..] else {
+            panic!("{path:?} has no end")
+        };
+        assert_eq!(
+            (end.status, end.cause()),
+            (12, v1::TunnelCause::Breach),
+            "{path:?}"
+        );
+    }
+    assert!(gateway.session.is_established());
+}
+
+#[test]
+fn empty_packets_and_frames_cost_nothing_that_lasts() {
+    let (mut gateway, call) = Bench::gateway_with_call();
+    for _ in 0..10_000 {
+        gateway.feed([]);
+    }
+    let mut accepted = 0;
+    while gateway.session.open_calls() == 1 {
+        gateway.feed([data(1, 0)]);
+        accepted += 1;
+    }
+    assert!(accepted <= 2_000, "{accepted} empty frames without being taken");
+    assert!(
+        matches!(gateway.events().last(), Some(Event::Cancelled { call: cancelled }) if *cancelled == call)
+    );
+    assert!(gateway.session.buffered_bytes() <= 200_000);
+}

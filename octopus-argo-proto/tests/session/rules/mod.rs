@@ -7,6 +7,7 @@ mod handshake;
 mod hostile;
 mod liveness;
 mod packets;
+mod resume;
 mod sending;
 
 use std::time::{Duration, Instant};
@@ -177,6 +178,16 @@ impl Bench {
         assert_eq!(self.session.next_timeout(), None);
     }
 
+    /// The session said goodbye for this reason, behind whatever else waited.
+    fn packets_until_goodbye(&mut self, expected: GoodbyeReason) {
+        let frames = self.frames();
+        match frames.last() {
+            Some(Body::Goodbye(goodbye)) => assert_eq!(goodbye.reason, wire_reason(expected) as i32),
+            other => panic!("{other:?}"),
+        }
+        assert!(self.session.is_over());
+    }
+
     /// The call was broken off, the session lives. As the opener and as the answerer.
     fn assert_breach(&mut self, call: CallId) {
         assert!(self.session.is_established());
@@ -220,6 +231,7 @@ fn bodies(packet: Packet) -> Vec<Body> {
 fn wire_reason(reason: GoodbyeReason) -> v1::GoodbyeReason {
     match reason {
         GoodbyeReason::Incompatible => v1::GoodbyeReason::Incompatible,
+        GoodbyeReason::LimitExceeded => v1::GoodbyeReason::LimitExceeded,
         GoodbyeReason::ProtocolError => v1::GoodbyeReason::ProtocolError,
         GoodbyeReason::HandshakeTimeout => v1::GoodbyeReason::HandshakeTimeout,
         GoodbyeReason::Silence => v1::GoodbyeReason::Silence,
