@@ -1,6 +1,8 @@
-//! Random work from a seed, with every promise of the session checked after every event.
+//! Random work from a seed over connections that are cut, swallow everything, come twice or too late, with every promise
+//! of the session checked after every event.
 //!
-//! `OCTOPUS_ARGO_SEED=17 cargo test -p octopus-argo-proto --features session --test session workload` replays one seed.
+//! `OCTOPUS_ARGO_SEED=17 cargo test -p octopus-argo-proto --features session --test session workload` replays one seed, and
+//! `OCTOPUS_ARGO_SEEDS=100000` runs that many. Without either it is 1 000, or as many as 60 s allow.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -9,13 +11,17 @@ use std::time::{Duration, Instant};
 
 use octopus_argo_proto::prost::bytes::Bytes;
 use octopus_argo_proto::session::{
-    CallEnd, CallId, Code, Config, EndCause, Event, FRAME_COST, GoodbyeReason, MAX_CHUNK, Metadata,
-    OpenError, Request, Room, UnknownCall,
+    Attachment, CallEnd, CallId, CloseReason, Code, Config, EndCause, Event, FRAME_COST, GoodbyeReason,
+    MAX_CHUNK, Metadata, OpenError, Request, Room, Session, UnknownCall,
 };
+use octopus_argo_proto::v1;
 
-use super::pair::{Line, MS, Pair, S, Side};
+use super::pair::{Line, MS, Memory, Pair, S, Side};
 
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 1_000;
+
+/// A gate that waits longer is not run. Every seed that is begun is finished.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A call that is not over by then is stuck: no workload needs half of it.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -28,20 +34,42 @@ fn random_work_keeps_every_promise() {
     let one: Option<u64> = std::env::var("OCTOPUS_ARGO_SEED")
         .ok()
         .map(|seed| seed.parse().expect("OCTOPUS_ARGO_SEED is a number"));
+    let many = std::env::var("OCTOPUS_ARGO_SEEDS")
+        .ok()
+        .map(|seeds| seeds.parse().expect("OCTOPUS_ARGO_SEEDS is a number"));
     let mut seen = Seen::default();
-    for seed in one.map_or(0..SEEDS, |seed| seed..seed + 1) {
-        let ran = std::panic::catch_unwind(|| Work::new(seed).run());
+    let begun = Instant::now();
+    for seed in one.map_or(0..many.unwrap_or(SEEDS), |seed| seed..seed + 1) {
+        let ran = std::panic::catch_unwind(|| {
+            let mut seen = Work::new(seed).run();
+            finale(seed, &mut seen);
+            seen
+        });
         seen += ran.unwrap_or_else(|_| panic!("replay with OCTOPUS_ARGO_SEED={seed}"));
+        seen.seeds += 1;
+        if many.is_none() && begun.elapsed() > PATIENCE {
+            break;
+        }
     }
-    println!("{seen:?}");
+    println!("{seen:#?}");
     if one.is_none() {
         seen.assert_enough();
     }
 }
 
 /// How often the things happened that a run is to cover.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Seen {
+    seeds: u64,
+    frames: BTreeMap<&'static str, u64>,
+    /// By the side that was told.
+    goodbyes: BTreeMap<String, u64>,
+    interrupted: u64,
+    resumed: u64,
+    refused_resume: u64,
+    replay_full: u64,
+    most_live: u64,
+    steps: u64,
     /// By kind, see [`Work::plan`].
     ended_well: [u64; 5],
     cancelled: u64,
@@ -73,8 +101,21 @@ impl Seen {
             self.cut,
             self.unfinished_at_close,
         ];
-        let least = each.into_iter().chain(self.ended_well).min();
-        assert!(least >= Some(20), "a run that shows too little: {self:?}");
+        let each = each.into_iter().chain(self.ended_well);
+        let least = each
+            .chain([self.resumed, self.refused_resume, self.replay_full])
+            .chain(self.frames.values().copied())
+            .chain(self.goodbyes.values().copied())
+            .min();
+        assert!(least >= Some(20), "a run that shows too little: {self:#?}");
+        assert_eq!((self.frames.len(), self.goodbyes.len()), (13, 10), "{self:#?}");
+        assert!(
+            self.steps / self.seeds >= 2_000,
+            "{} steps a seed",
+            self.steps / self.seeds
+        );
+        assert!(self.interrupted / self.seeds >= 3, "{} cuts", self.interrupted);
+        assert!(self.most_live / self.seeds >= 16, "{} live calls", self.most_live);
     }
 }
 
@@ -83,7 +124,19 @@ impl AddAssign for Seen {
         for (sum, more) in self.ended_well.iter_mut().zip(more.ended_well) {
             *sum += more;
         }
+        for (name, more) in more.frames {
+            *self.frames.entry(name).or_default() += more;
+        }
+        for (reason, more) in more.goodbyes {
+            *self.goodbyes.entry(reason).or_default() += more;
+        }
         for (sum, more) in [
+            (&mut self.interrupted, more.interrupted),
+            (&mut self.resumed, more.resumed),
+            (&mut self.refused_resume, more.refused_resume),
+            (&mut self.replay_full, more.replay_full),
+            (&mut self.most_live, more.most_live),
+            (&mut self.steps, more.steps),
             (&mut self.cancelled, more.cancelled),
             (&mut self.deadlines, more.deadlines),
             (&mut self.refused_draining, more.refused_draining),
@@ -183,8 +236,17 @@ enum Answerer {
     Cancelled,
 }
 
+/// A call by the number of its session and its own within it.
+type Key = (u8, u64);
+
+fn number(id: CallId) -> u64 {
+    id.to_string().parse().unwrap()
+}
+
 #[derive(Debug)]
 struct Call {
+    /// As each side calls it, once it knows of it.
+    ids: [Option<CallId>; 2],
     kind: usize,
     /// By the side that sends: the response body is the gateway's.
     bodies: [Body; 2],
@@ -202,18 +264,28 @@ struct Call {
 #[derive(Clone, Copy, Debug)]
 enum Wish {
     Open,
-    Take(Side, CallId, usize),
-    Cancel(CallId),
+    Take(Side, Key, usize),
+    Cancel(Key),
     Drain(Side),
     Leave(Side),
     Cut,
+    Interrupt,
+    Reconnect,
 }
 
 #[derive(Debug)]
 struct Work {
     random: Random,
     pair: Pair,
-    calls: BTreeMap<CallId, Call>,
+    calls: BTreeMap<Key, Call>,
+    /// Which session each side is in, by its number.
+    session: [u8; 2],
+    resumable: bool,
+    /// What may wait to be acknowledged.
+    replay: u64,
+    /// What the model thinks is untaken, by the side that would take it.
+    untaken: [u64; 2],
+    reconnecting: bool,
     wishes: BTreeMap<(Instant, usize), Wish>,
     wished: usize,
     /// What each side may hold untaken for each call.
@@ -235,26 +307,36 @@ impl Work {
             latency: random.pick(&[0, 1, 1, 20, 100]) * MS,
             bytes_per_second: random.pick(&[1_000_000, 10_000_000, 1_000_000_000]),
         };
-        let most_calls = random.pick(&[3, 20, 20, 512]);
+        let most_calls = random.pick(&[3, 40, 100, 512]);
+        let resumable = random.percent(90);
+        let replay = random.pick(&[512 << 10, 512 << 10, 4 << 20]);
+        let grace = random.pick(&[500, 30_000, 30_000, 30_000]) * MS;
         let mut config = |calls: u32| {
-            let credit = random.pick(&[1, 70_000, 100_000, 256 << 10]);
-            // 512 calls share 60 MiB, so that each has 120 KiB at most.
-            let window = u64::from(credit)
-                .min((60 << 20) / u64::from(calls))
-                .max(MAX_CHUNK as u64 + FRAME_COST);
+            let guaranteed = random.pick(&[1, 70_000, 100_000]);
+            let largest = random.pick(&[1, 256 << 10, 4 << 20]);
             let config = Config::default()
                 .max_calls(calls)
-                .guaranteed_credit(credit)
-                .initial_credit(credit)
-                .largest_credit(credit);
+                .guaranteed_credit(guaranteed)
+                .initial_credit(random.pick(&[1, 100_000, 256 << 10]))
+                .largest_credit(largest)
+                .session_budget(random.pick(&[1, 8 << 20, 64 << 20]))
+                .replay_buffer(replay)
+                .resume_grace(grace);
+            // What is not set is derived: at least a frame, and never more than the largest.
+            let window = u64::from(largest).max(256 << 10);
             (config, window)
         };
         let (server, server_window) = config(512);
         let (gateway, gateway_window) = config(most_calls);
         let mut work = Self {
-            pair: Pair::new(server, gateway, line),
+            pair: Pair::new_with(server, gateway, line, resumable),
             random,
             calls: BTreeMap::new(),
+            session: [1; 2],
+            resumable,
+            replay,
+            untaken: [0; 2],
+            reconnecting: false,
             wishes: BTreeMap::new(),
             wished: 0,
             windows: [server_window, gateway_window],
@@ -270,15 +352,20 @@ impl Work {
         for side in Side::BOTH {
             assert!(matches!(work.pair.events(side)[..], [Event::Established(_)]));
         }
-        let span = work.random.pick(&[10, 300, 3_000]);
-        for _ in 0..8 + work.random.below(24) {
+        let span = work.random.pick(&[50, 300, 3_000]);
+        for _ in 0..24 + work.random.below(40) {
             work.wish_within(span, Wish::Open);
+        }
+        if resumable {
+            for _ in 0..3 + work.random.below(4) {
+                work.wish_within(2 * span, Wish::Interrupt);
+            }
         }
         let side = work.random.pick(&Side::BOTH);
         match work.random.below(10) {
             0..3 => work.wish_within(2 * span, Wish::Drain(side)),
-            3 => work.wish_within(2 * span, Wish::Leave(side)),
-            4 => work.wish_within(2 * span, Wish::Cut),
+            3..5 => work.wish_within(2 * span, Wish::Leave(side)),
+            5 => work.wish_within(2 * span, Wish::Cut),
             _ => {}
         }
         work
@@ -308,8 +395,42 @@ impl Work {
             let next = self.wishes.first_key_value().map_or(limit, |((at, _), _)| *at);
             self.pair.step(next);
             self.look();
+            self.come_back();
         }
         self.finish()
+    }
+
+    /// The gateway dials again when it has noticed that it has to.
+    fn come_back(&mut self) {
+        let gateway = self.pair.session(Side::Gateway);
+        let lost = gateway.detached_until().is_some() || gateway.is_over();
+        if lost && !self.over && !self.reconnecting {
+            self.reconnecting = true;
+            let delay = self.random.pick(&[0, 1, 100, 1_000, 3_000]);
+            self.wish(delay * MS, Wish::Reconnect);
+        }
+    }
+
+    fn interrupt(&mut self) {
+        self.seen.interrupted += 1;
+        match self.random.below(12) {
+            0..5 => self.pair.cut_for(&Side::BOTH),
+            5..7 => self.pair.cut_for(&[Side::Gateway]),
+            7 => self.pair.cut_for(&[Side::Server]),
+            8 => self.pair.swallow(),
+            9 => {
+                self.pair.memory = Memory::Lost;
+                self.pair.cut_for(&Side::BOTH);
+            }
+            // The next one takes over while this one stands; or two at once.
+            10 => {
+                self.pair.dial();
+            }
+            _ => {
+                self.pair.dial();
+                self.pair.dial();
+            }
+        }
     }
 
     /// All calls are over on both sides, and nobody wants anything.
@@ -330,17 +451,36 @@ impl Work {
 
     fn finish(mut self) -> Seen {
         for (id, call) in &self.calls {
-            assert_ne!(call.opener, Opener::Open, "{id} has no end");
-            assert_ne!(call.answerer, Answerer::Open, "{id} has no end");
+            assert_ne!(call.opener, Opener::Open, "{id:?} has no end");
+            assert_ne!(call.answerer, Answerer::Open, "{id:?} has no end");
         }
-        self.seen.packets = self.pair.packets as u64;
-        // Heartbeats keep what is left alive.
-        self.pair.run_for(61 * S);
-        self.look();
+        // Heartbeats keep what is left alive, and what is dead is found and left behind.
+        for second in 0..180 {
+            if second == 120 {
+                self.seen.packets = self.pair.packets as u64;
+            }
+            self.pair.run_for(S);
+            self.look();
+            let gateway = self.pair.session(Side::Gateway);
+            if (gateway.detached_until().is_some() || gateway.is_over()) && !self.over {
+                self.grant(Wish::Reconnect);
+            }
+        }
+        self.seen.frames = std::mem::take(&mut self.pair.frames);
+        self.seen.refused_resume = self.pair.refused;
+        self.seen.steps = self.pair.steps;
         for side in Side::BOTH {
             assert_eq!(self.pair.session(side).open_calls(), 0);
+            assert_eq!(self.untaken[side as usize], 0, "{side:?}: the model");
+            assert_eq!(
+                self.pair.session(side).buffered_bytes(),
+                0,
+                "{side:?}: something is left"
+            );
             assert_eq!(self.pair.session(side).is_established(), !self.over);
-            assert_eq!(self.pair.session(side).is_over(), self.over);
+            // A server's goodbye may still wait for a gateway that stays away.
+            let ended = self.pair.session(side).next_timeout().is_none();
+            assert_eq!(ended, self.over, "{side:?}");
             assert_eq!(
                 self.drained[side as usize],
                 self.drain_wanted[side as usize] && !self.over || self.drained[side as usize]
@@ -354,15 +494,13 @@ impl Work {
     fn grant(&mut self, wish: Wish) {
         match wish {
             Wish::Open => self.open(),
-            Wish::Take(side, id, payload) => {
-                let body = &mut self.calls.get_mut(&id).unwrap().bodies[side.other() as usize];
-                body.untaken -= payload as u64 + FRAME_COST;
-                self.pair
-                    .with(side, |session, now| session.taken(id, payload, now));
-            }
-            Wish::Cancel(id) => {
-                self.pair.with(Side::Server, |session, _| session.cancel(id));
-                let call = self.calls.get_mut(&id).unwrap();
+            Wish::Take(side, key, payload) => self.take(side, key, payload),
+            Wish::Cancel(key) => {
+                let id = self.calls[&key].ids[0].unwrap();
+                if self.session[0] == key.0 {
+                    self.pair.with(Side::Server, |session, _| session.cancel(id));
+                }
+                let call = self.calls.get_mut(&key).unwrap();
                 if call.opener == Opener::Open {
                     call.opener = Opener::Cancelled;
                     self.open_mine -= 1;
@@ -377,15 +515,56 @@ impl Work {
             Wish::Leave(side) => {
                 self.over = true;
                 self.seen.left += 1;
-                self.pair
-                    .with(side, |session, _| session.leave(GoodbyeReason::Shutdown, "bye"));
+                let reason = self.random.pick(&[
+                    GoodbyeReason::Shutdown,
+                    GoodbyeReason::Rotation,
+                    GoodbyeReason::Superseded,
+                    GoodbyeReason::Revoked,
+                    GoodbyeReason::Internal,
+                ]);
+                self.pair.with(side, |session, _| session.leave(reason, "bye"));
             }
+            Wish::Interrupt if !self.over => self.interrupt(),
+            Wish::Reconnect if !self.over => {
+                self.reconnecting = false;
+                if !self.pair.dial() {
+                    // Its process has given the session up, and begins anew.
+                    self.pair.restart_gateway();
+                    self.forget(Side::Gateway);
+                    self.closed[1] = false;
+                }
+            }
+            Wish::Interrupt | Wish::Reconnect => {}
             Wish::Cut => {
                 self.over = true;
                 self.seen.cut += 1;
                 self.pair.cut();
             }
             Wish::Drain(_) => {}
+        }
+    }
+
+    /// What arrived was used. A server that has begun another session since has forgotten it.
+    fn take(&mut self, side: Side, key: Key, payload: usize) {
+        let call = self.calls.get_mut(&key).unwrap();
+        let body = &mut call.bodies[side.other() as usize];
+        let cost = payload as u64 + FRAME_COST;
+        if body.untaken == 0 {
+            return;
+        }
+        body.untaken -= cost;
+        self.untaken[side as usize] -= cost;
+        let id = call.ids[side as usize].unwrap();
+        self.pair
+            .with(side, |session, now| session.taken(id, payload, now));
+    }
+
+    /// One side has begun another session in another object: what the old one held is gone with it.
+    fn forget(&mut self, side: Side) {
+        for call in self.calls.values_mut() {
+            let body = &mut call.bodies[side.other() as usize];
+            self.untaken[side as usize] -= body.untaken;
+            body.untaken = 0;
         }
     }
 
@@ -447,6 +626,7 @@ impl Work {
         .details(NOISE.slice(..self.random.pick(&[0, 0, 40])))
         .trailers(pairs("trailer", &mut self.random));
         let call = Call {
+            ids: [None; 2],
             kind,
             bodies,
             at_once: kind == 3 || kind == 4,
@@ -474,12 +654,15 @@ impl Work {
             Ok(id) => {
                 assert!(!self.closed[Side::Server as usize] && self.open_mine < self.most_calls);
                 self.open_mine += 1;
+                self.seen.most_live = self.seen.most_live.max(self.open_mine as u64);
                 call.bodies[0].open = true;
-                assert!(self.calls.insert(id, call).is_none());
+                call.ids[0] = Some(id);
+                let key = (self.session[0], number(id));
+                assert!(self.calls.insert(key, call).is_none());
                 if self.random.percent(15) {
-                    self.wish_within(500, Wish::Cancel(id));
+                    self.wish_within(500, Wish::Cancel(key));
                 }
-                self.give(Side::Server, id);
+                self.give(Side::Server, key);
             }
             Err(OpenError::TooManyCalls { .. }) => {
                 assert_eq!(self.open_mine, self.most_calls);
@@ -490,14 +673,21 @@ impl Work {
                 assert!(self.drain_wanted != [false; 2]);
                 self.seen.refused_draining += 1;
             }
-            Err(OpenError::NotEstablished) => assert!(self.closed[Side::Server as usize]),
+            Err(OpenError::NotEstablished) => {
+                assert!(self.closed[Side::Server as usize]);
+                if !self.over {
+                    self.wish(500 * MS, Wish::Open);
+                }
+            }
+            Err(OpenError::OverBudget) => self.wish(100 * MS, Wish::Open),
             Err(other) => panic!("{other}"),
         }
     }
 
     /// Sends on, as far as the session has room.
-    fn give(&mut self, side: Side, id: CallId) {
-        let call = self.calls.get_mut(&id).unwrap();
+    fn give(&mut self, side: Side, key: Key) {
+        let call = self.calls.get_mut(&key).unwrap();
+        let id = call.ids[side as usize].unwrap();
         let body = &mut call.bodies[side as usize];
         while body.open {
             let Some(cut) = body.cuts.get(body.pieces_given) else {
@@ -527,12 +717,13 @@ impl Work {
         }
     }
 
-    fn answer(&mut self, id: CallId) {
-        let call = self.calls.get_mut(&id).unwrap();
+    fn answer(&mut self, key: Key) {
+        let call = self.calls.get_mut(&key).unwrap();
+        let id = call.ids[1].unwrap();
         if let Some(head) = call.head.clone() {
             let known = self.pair.with(Side::Gateway, |session, _| session.head(id, head));
             call.bodies[1].open = known.is_ok();
-            self.give(Side::Gateway, id);
+            self.give(Side::Gateway, key);
         } else {
             let end = call.end.clone();
             let known = self.pair.with(Side::Gateway, |session, _| session.end(id, end));
@@ -548,7 +739,7 @@ impl Work {
             while let Some(event) = self.pair.next_event(side) {
                 self.seen.events += 1;
                 assert!(
-                    !self.closed[side as usize],
+                    !self.closed[side as usize] || matches!(event, Event::Established(_)),
                     "{side:?}: {event:?} behind the last event"
                 );
                 self.happened(side, event);
@@ -556,28 +747,47 @@ impl Work {
         }
         // Both agree on what is open, now that everything that happened is known.
         assert_eq!(self.pair.session(Side::Server).open_calls(), self.open_mine);
+        for side in Side::BOTH {
+            let (untaken, replay) = (self.untaken[side as usize], self.replay);
+            let buffered = self.pair.session(side).buffered_bytes();
+            assert!(
+                buffered >= untaken,
+                "{side:?}: {buffered} held, {untaken} untaken"
+            );
+            assert!(
+                buffered - untaken <= replay,
+                "{side:?}: more waits than the replay buffer has"
+            );
+            assert!(buffered <= (64 << 20).max(replay + 512 * (MAX_CHUNK as u64 + FRAME_COST)));
+            self.seen.replay_full += u64::from(buffered - untaken > replay - (140 << 10));
+        }
     }
 
     fn happened(&mut self, side: Side, event: Event) {
         match event {
-            Event::Opened { call: id, .. } => {
+            Event::Opened { call, .. } => {
                 assert_eq!(side, Side::Gateway);
                 assert!(!self.drained[side as usize]);
+                let id = (self.session[1], number(call));
+                let opened = call;
                 let call = self.calls.get_mut(&id).unwrap();
+                call.ids[1] = Some(opened);
                 assert_eq!(call.answerer, Answerer::NotTold);
                 call.answerer = Answerer::Open;
                 if call.at_once {
                     self.answer(id);
                 }
             }
-            Event::Head { call: id, metadata } => {
+            Event::Head { call, metadata } => {
+                let id = self.key(side, call);
                 let call = self.live(side, id);
                 assert_eq!((side, call.head_arrived), (Side::Server, false));
                 assert_eq!(call.head.as_ref(), Some(&metadata));
                 call.head_arrived = true;
             }
-            Event::Data { call: id, payload } => self.arrived(side, id, &payload),
-            Event::HalfClosed { call: id } => {
+            Event::Data { call, payload } => self.arrived(side, self.key(side, call), &payload),
+            Event::HalfClosed { call } => {
+                let id = self.key(side, call);
                 let call = self.live(side, id);
                 assert_eq!((side, call.request_complete), (Side::Gateway, false));
                 assert_eq!(call.bodies[0].arrived, call.bodies[0].all.len());
@@ -586,17 +796,20 @@ impl Work {
                     self.answer(id);
                 }
             }
-            Event::Ended { call: id, end } => {
+            Event::Ended { call, end } => {
+                let id = self.key(side, call);
                 assert_eq!(side, Side::Server);
                 self.ended(id, &end);
             }
-            Event::Cancelled { call: id } => {
+            Event::Cancelled { call } => {
+                let id = self.key(side, call);
                 assert_eq!(side, Side::Gateway);
                 let call = self.live(side, id);
                 call.answerer = Answerer::Cancelled;
                 call.bodies[1].open = false;
             }
-            Event::Writable { call: id } => {
+            Event::Writable { call } => {
+                let id = self.key(side, call);
                 let call = self.live(side, id);
                 assert!(
                     side == Side::Server || call.answerer == Answerer::Open,
@@ -623,28 +836,67 @@ impl Work {
                 self.drained[side as usize] = true;
                 self.seen.drained += 1;
             }
-            Event::Closed(_) => {
-                assert!(self.over);
+            Event::Detached { .. } => assert!(self.resumable),
+            Event::Resumed => self.seen.resumed += 1,
+            Event::ResumeRefused(_) => assert_eq!(side, Side::Gateway),
+            Event::Established(peer) => {
+                let session = peer.session.as_bytes()[0];
+                assert!(session > self.session[side as usize]);
+                self.session[side as usize] = session;
+                self.closed[side as usize] = false;
+                self.drained[side as usize] = false;
+                // Who wanted to be left in peace wants it still.
+                self.drain_wanted[side as usize] = false;
+                if side == Side::Server {
+                    self.forget(side);
+                }
+            }
+            Event::Closed(reason) => {
+                // A new process may be cut off in its handshake.
+                let may = [
+                    CloseReason::Lost,
+                    CloseReason::Ended(GoodbyeReason::HandshakeTimeout),
+                ];
+                assert!(
+                    self.over || may.contains(&reason) && self.resumable,
+                    "{reason:?}"
+                );
                 self.closed[side as usize] = true;
+                if let CloseReason::Goodbye { reason, .. } = reason {
+                    *self.seen.goodbyes.entry(format!("{reason:?}")).or_default() += 1;
+                }
             }
             other => panic!("{other:?}"),
         }
     }
 
+    /// The call that a side means. A refused resume ends those of the session before, which its events still tell of.
+    fn key(&self, side: Side, id: CallId) -> Key {
+        let session = self.session[side as usize];
+        let mean = |key: &Key| {
+            self.calls
+                .get(key)
+                .is_some_and(|call| call.ids[side as usize] == Some(id))
+        };
+        let key = (session, number(id));
+        assert!(mean(&key), "{side:?}: {id} is nobody's");
+        key
+    }
+
     /// The call, which must not be over for this side.
-    fn live(&mut self, side: Side, id: CallId) -> &mut Call {
+    fn live(&mut self, side: Side, id: Key) -> &mut Call {
         let call = self.calls.get_mut(&id).unwrap();
         match side {
-            Side::Server => assert_eq!(call.opener, Opener::Open, "{id} is over"),
+            Side::Server => assert_eq!(call.opener, Opener::Open, "{id:?} is over"),
             Side::Gateway => assert!(
                 matches!(call.answerer, Answerer::Open | Answerer::EndGiven),
-                "{id} is over"
+                "{id:?} is over"
             ),
         }
         call
     }
 
-    fn arrived(&mut self, side: Side, id: CallId, payload: &Bytes) {
+    fn arrived(&mut self, side: Side, id: Key, payload: &Bytes) {
         let window = self.windows[side as usize];
         let call = self.live(side, id);
         assert!(side == Side::Gateway || call.head_arrived);
@@ -653,24 +905,28 @@ impl Work {
         let (start, end) = (body.arrived, body.arrived + payload.len());
         assert!(
             body.all.get(start..end) == Some(&payload[..]),
-            "{id}: other bytes were sent"
+            "{id:?}: other bytes were sent"
         );
         body.arrived = end;
         body.untaken += payload.len() as u64 + FRAME_COST;
         assert!(
             body.untaken <= window,
-            "{id}: {} of {window} untaken",
+            "{id:?}: {} of {window} untaken",
             body.untaken
         );
-        if let Some(pace) = body.pace {
-            self.wish(pace, Wish::Take(side, id, payload.len()));
-        }
+        let pace = body.pace;
+        self.untaken[side as usize] += payload.len() as u64 + FRAME_COST;
+        // Who never takes anything is rid of it in the end all the same.
+        self.wish(pace.unwrap_or(400 * S), Wish::Take(side, id, payload.len()));
         self.seen.bytes += payload.len() as u64;
     }
 
-    fn ended(&mut self, id: CallId, end: &CallEnd) {
+    fn ended(&mut self, id: Key, end: &CallEnd) {
         let now = self.pair.now;
-        let (drained, over) = (self.drain_wanted[Side::Gateway as usize], self.over);
+        let (drained, over) = (
+            self.drain_wanted[Side::Gateway as usize],
+            self.over || self.resumable,
+        );
         let call = self.live(Side::Server, id);
         call.opener = Opener::Ended;
         call.bodies[0].open = false;
@@ -685,7 +941,7 @@ impl Work {
                 } else {
                     0
                 };
-                assert_eq!(response.arrived, expected, "{id}: an incomplete body");
+                assert_eq!(response.arrived, expected, "{id:?}: an incomplete body");
                 let kind = call.kind;
                 &mut self.seen.ended_well[kind]
             }
@@ -697,13 +953,97 @@ impl Work {
                 assert!(drained && call.answerer == Answerer::NotTold);
                 &mut self.seen.refused_draining
             }
+            // Earlier calls left so much untaken that the gateway has no room for another.
+            Some(EndCause::PeerLimit) => {
+                assert_eq!(call.answerer, Answerer::NotTold);
+                &mut self.seen.refused_limit
+            }
             Some(EndCause::Lost(_) | EndCause::Goodbye { .. } | EndCause::EndedHere { .. }) => {
                 assert!(over);
                 &mut self.seen.unfinished_at_close
             }
-            other => panic!("{id}: {other:?}"),
+            other => panic!("{id:?}: {other:?}"),
         };
         *seen += 1;
         self.open_mine -= 1;
     }
+}
+
+/// One end that the work above does not come to, by seed: two sides that cannot or do not keep to the protocol.
+fn finale(seed: u64, seen: &mut Seen) {
+    let config = || Config::default().initial_credit(1);
+    let mut pair = Pair::new(config(), config(), Line::FAST);
+    let reason = match seed % 5 {
+        0 => {
+            // Revisions that never meet.
+            let hello = v1::Hello {
+                revision: 9,
+                oldest_revision: 5,
+                instance_id: Bytes::from_static(&[7; 16]),
+                ..v1::Hello::default()
+            };
+            feed(&mut pair, 0, v1::frame::Body::Hello(hello));
+            GoodbyeReason::Incompatible
+        }
+        1 => {
+            pair.settle();
+            feed(&mut pair, 1, v1::frame::Body::Cancel(v1::Cancel { call: 77 }));
+            GoodbyeReason::ProtocolError
+        }
+        2 => {
+            pair.settle();
+            // It lives, and acknowledges nothing of what it is sent.
+            let call = pair.with(Side::Server, |session, now| {
+                session.open(Request::new("/a.B/C"), now)
+            });
+            let _ = call.unwrap();
+            for id in 1..=26 {
+                pair.with(Side::Server, |session, now| {
+                    session.next_packet(Attachment::FIRST, now)
+                });
+                pair.now += S;
+                feed(&mut pair, 0, v1::frame::Body::Ping(v1::Ping { id }));
+                pair.with(Side::Server, Session::tick);
+            }
+            GoodbyeReason::LimitExceeded
+        }
+        3 => {
+            pair.swallow();
+            pair.run_for(6 * S);
+            GoodbyeReason::HandshakeTimeout
+        }
+        _ => {
+            pair.settle();
+            pair.swallow();
+            pair.run_for(30 * S);
+            GoodbyeReason::Silence
+        }
+    };
+    // The server gives it; where nothing arrives, the gateway does too.
+    let closed = |event| match event {
+        Event::Closed(CloseReason::Ended(reason)) => Some(reason),
+        _ => None,
+    };
+    let ended: Vec<_> = [Side::Server, Side::Gateway]
+        .into_iter()
+        .flat_map(|side| pair.events(side))
+        .filter_map(closed)
+        .collect();
+    assert!(ended.contains(&reason), "{reason:?}: {ended:?}");
+    *seen.goodbyes.entry(format!("{reason:?}")).or_default() += 1;
+}
+
+/// Lets the server receive a packet that no gateway of ours sends.
+fn feed(pair: &mut Pair, seq: u64, body: v1::frame::Body) {
+    let packet = v1::Packet {
+        seq,
+        ack: 0,
+        frames: vec![v1::Frame {
+            must_understand: true,
+            body: Some(body),
+        }],
+    };
+    pair.with(Side::Server, |session, now| {
+        session.receive(Attachment::FIRST, packet, now);
+    });
 }
