@@ -120,7 +120,7 @@ async fn serve(
 ) -> Result<(Server, Serving), Failure> {
     let listener = TcpListener::bind(address).await?;
     let server = Server::new(store.clone());
-    let serving = Listen::tls(identity)?.serve(listener, server.tunnel())?;
+    let serving = Listen::tls(identity)?.serve(listener, server.services())?;
     Ok((server, serving))
 }
 

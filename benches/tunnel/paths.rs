@@ -103,7 +103,7 @@ impl Ground {
         let store = Arc::new(MemoryStore::default());
         let server = Server::new(store.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let serving = Listen::tls(&self.identity)?.serve(listener, server.tunnel())?;
+        let serving = Listen::tls(&self.identity)?.serve(listener, server.services())?;
         let to = self.behind(serving.local_addr(), relay).await?;
         let (id, credentials) = credential(&store, 0)?;
         let config = Config::new(

@@ -110,7 +110,7 @@ impl Ground {
         let identity = identity();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let serving = Listen::tls(&identity).unwrap();
-        let serving = serving.serve(listener, server.tunnel()).unwrap();
+        let serving = serving.serve(listener, server.services()).unwrap();
         let mut events = server.events();
         let mut gateways = Vec::new();
         let mut ids = Vec::new();
