@@ -13,18 +13,29 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use crate::TunnelError;
+use crate::line::Place;
+use crate::watch::Meter;
 
 /// A response body. Dropping it cancels the call, unless that is over.
 pub struct TunnelBody(State);
 
 enum State {
-    Open(CallReader),
+    /// The reader stands before the place, so that the call is given up before its place is.
+    Open {
+        reader: CallReader,
+        _place: Place,
+        meter: Meter,
+    },
     Over,
 }
 
 impl TunnelBody {
-    pub(crate) fn new(reader: CallReader) -> Self {
-        Self(State::Open(reader))
+    pub(crate) fn new(reader: CallReader, place: Place, meter: Meter) -> Self {
+        Self(State::Open {
+            reader,
+            _place: place,
+            meter,
+        })
     }
 
     pub(crate) fn empty() -> Self {
@@ -47,13 +58,17 @@ impl http_body::Body for TunnelBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TunnelError>>> {
-        let State::Open(reader) = &mut self.0 else {
+        let State::Open { reader, meter, .. } = &mut self.0 else {
             return Poll::Ready(None);
         };
         let frame = if let Some(payload) = std::task::ready!(reader.poll_data(cx)) {
+            meter.received(payload.len());
             Ok(Frame::data(payload))
         } else {
             let end = reader.take_end();
+            if let Some(end) = &end {
+                meter.ended(end.code.number());
+            }
             self.0 = State::Over;
             match end {
                 Some(end) => trailers(end).map(Frame::trailers),
@@ -70,7 +85,7 @@ impl http_body::Body for TunnelBody {
 
 impl fmt::Debug for TunnelBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self.0, State::Open(_)) {
+        f.write_str(if matches!(self.0, State::Open { .. }) {
             "TunnelBody(open)"
         } else {
             "TunnelBody(over)"

@@ -11,16 +11,23 @@ use octopus_argo_proto::link::{
     CallWriter, GRPC_TIMEOUT, grpc_timeout, headers_from_metadata, metadata_from_headers,
 };
 use octopus_argo_proto::session;
+use tokio::time::Instant;
 use tonic::body::Body;
 
 use crate::body::{self, TunnelBody};
+use crate::line::{Attempt, Line, WITHOUT_DEADLINE};
 use crate::registry::Registry;
+use crate::watch::Meter;
 use crate::{GatewayId, TunnelError};
 
 /// A gateway, wherever it is connected now. Cheap to clone, and never stale: each call looks the live session up.
 ///
 /// It is a [`tower::Service`](tower_service::Service) for gRPC requests, so every tonic-generated client works over it
 /// unchanged. It is always ready; a gateway that is offline is said so at once, as UNAVAILABLE.
+///
+/// While a gateway has as many calls as it allows, further ones wait in line: until their deadline, or for 10 s where
+/// they have none. Then they fail with `RESOURCE_EXHAUSTED`. What is left of a deadline goes along with the call, and when
+/// it has passed the call ends with `DEADLINE_EXCEEDED`, whatever the service does.
 ///
 /// ```no_run
 /// # async fn example(gateway: octopus_argo_server::Gateway) -> Result<(), tonic::Status> {
@@ -38,11 +45,13 @@ use crate::{GatewayId, TunnelError};
 pub struct Gateway {
     id: GatewayId,
     registry: Arc<Registry>,
+    line: Arc<Line>,
 }
 
 impl Gateway {
     pub(crate) fn new(id: GatewayId, registry: Arc<Registry>) -> Self {
-        Self { id, registry }
+        let line = registry.lines.of(&id);
+        Self { id, registry, line }
     }
 
     /// Which gateway it is.
@@ -74,23 +83,41 @@ impl Gateway {
         self.registry.live(&self.id).is_ok()
     }
 
+    /// How many calls are open in the tunnel now; 0 while the gateway is not connected.
+    #[must_use]
+    pub fn open_calls(&self) -> usize {
+        self.registry.live(&self.id).map_or(0, |link| link.open_calls())
+    }
+
     async fn send(self, request: Request<Body>) -> Result<Response<TunnelBody>, TunnelError> {
-        let link = self.registry.live(&self.id)?;
         let (parts, body) = request.into_parts();
-        let metadata = metadata_from_headers(&parts.headers, |name| *name == GRPC_TIMEOUT);
-        let mut open = session::Request::new(parts.uri.path()).metadata(metadata);
-        if let Some(timeout) = grpc_timeout(&parts.headers) {
-            open = open.timeout(timeout);
-        }
-        let (mut reader, writer) = link.open(open).map_err(TunnelError::open)?;
-        self.upload(body, writer).await;
+        let now = Instant::now();
+        let timeout = grpc_timeout(&parts.headers);
+        let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+        let open = || {
+            let link = match self.registry.live(&self.id) {
+                Ok(link) => link,
+                Err(error) => return Attempt::Done(Err(error)),
+            };
+            let metadata = metadata_from_headers(&parts.headers, |name| *name == GRPC_TIMEOUT);
+            let mut open = session::Request::new(parts.uri.path()).metadata(metadata);
+            if let Some(deadline) = deadline {
+                open = open.timeout(deadline.saturating_duration_since(Instant::now()));
+            }
+            Attempt::from(link.open(open))
+        };
+        let patience = deadline.unwrap_or(now + WITHOUT_DEADLINE);
+        let ((mut reader, writer), place) = self.line.admit(patience, open).await?;
+        let meter = Meter::start(self.registry.hook.as_ref(), &self.id, parts.uri.path());
+        self.upload(body, writer, meter.clone()).await;
         match std::future::poll_fn(|cx| reader.poll_head(cx)).await {
             Ok(head) => {
-                let mut response = Response::new(TunnelBody::new(reader));
+                let mut response = Response::new(TunnelBody::new(reader, place, meter));
                 *response.headers_mut() = headers_from_metadata(head);
                 Ok(response)
             }
             Err(end) => {
+                meter.ended(end.code.number());
                 let mut response = Response::new(TunnelBody::empty());
                 *response.headers_mut() = body::trailers(end)?;
                 let kind = HeaderValue::from_static("application/grpc");
@@ -102,8 +129,8 @@ impl Gateway {
 
     /// Sends the request body. Of most calls it is there at once; the others get a task, because it has to flow
     /// whether or not somebody reads the response.
-    async fn upload(&self, body: Body, writer: CallWriter) {
-        let mut upload = Box::pin(upload(body, writer));
+    async fn upload(&self, body: Body, writer: CallWriter, meter: Meter) {
+        let mut upload = Box::pin(upload(body, writer, meter));
         let done = std::future::poll_fn(|cx| Poll::Ready(upload.as_mut().poll(cx).is_ready())).await;
         if !done {
             let stopping = self.registry.stopping.clone();
@@ -114,7 +141,7 @@ impl Gateway {
     }
 }
 
-async fn upload(mut body: Body, mut writer: CallWriter) {
+async fn upload(mut body: Body, mut writer: CallWriter, meter: Meter) {
     loop {
         let frame = std::future::poll_fn(|cx| {
             if writer.poll_over(cx).is_ready() {
@@ -131,11 +158,13 @@ async fn upload(mut body: Body, mut writer: CallWriter) {
             Some(Some(Ok(frame))) => {
                 // A gRPC request has no trailers.
                 let Ok(payload) = frame.into_data() else { continue };
+                let size = payload.len();
                 if std::future::poll_fn(|cx| writer.poll_ready(cx)).await.is_err()
                     || writer.send(payload).is_err()
                 {
                     return;
                 }
+                meter.sent(size);
             }
         }
     }

@@ -85,8 +85,12 @@ pub use fleet::{Fleet, InstanceView};
 mod event;
 pub use event::{Connection, ServerEvent};
 
+mod watch;
+pub use watch::{CallSummary, Hook};
+
 mod admission;
 mod follow;
+mod line;
 mod registry;
 mod replica;
 

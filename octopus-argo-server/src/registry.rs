@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admissions;
+use crate::line::Lines;
 use crate::replica::Replica;
+use crate::watch::Hook;
 use crate::{Connection, GatewayId, ServerEvent, TunnelError};
 
 /// How many events a slow listener may be behind before it misses some.
@@ -25,6 +27,9 @@ pub(crate) struct Registry {
     /// Every session there is, live, draining or in its handshake, by the credential that it came with.
     pub(crate) admissions: Arc<Admissions>,
     events: broadcast::Sender<ServerEvent>,
+    pub(crate) hook: Option<Arc<dyn Hook>>,
+    /// The lines of calls that wait for a place.
+    pub(crate) lines: Lines,
     /// Every task that the server started.
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -63,11 +68,13 @@ struct Live {
 pub(crate) type Retire = watch::Sender<Option<GoodbyeReason>>;
 
 impl Registry {
-    pub(crate) fn new(stopping: CancellationToken) -> Self {
+    pub(crate) fn new(stopping: CancellationToken, hook: Option<Arc<dyn Hook>>) -> Self {
         Self {
             entries: Mutex::default(),
             admissions: Arc::default(),
             events: broadcast::channel(EVENTS).0,
+            hook,
+            lines: Lines::default(),
             tasks: TaskTracker::new(),
             stopping,
             serving: watch::channel(true).0,
@@ -83,6 +90,9 @@ impl Registry {
     }
 
     pub(crate) fn tell(&self, event: ServerEvent) {
+        if let Some(hook) = &self.hook {
+            hook.event(&event);
+        }
         // Nobody listening is not an error.
         let _ = self.events.send(event);
     }

@@ -16,7 +16,7 @@ use crate::registry::Registry;
 use crate::services::Services;
 use crate::store::{InstanceQuery, InstanceStore, StoreError};
 use crate::tunnel::TunnelService;
-use crate::{Connection, GatewayId, ServerEvent};
+use crate::{Connection, GatewayId, Hook, ServerEvent};
 
 /// The server's end: it accepts gateways, knows their applications, and calls what runs behind them.
 ///
@@ -56,10 +56,20 @@ impl Server {
     /// The same with other limits for sessions.
     #[must_use]
     pub fn with_config(store: Arc<dyn InstanceStore>, config: Config) -> Self {
+        Self::build(store, config, None)
+    }
+
+    /// The same, and `hook` is told of everything that happens: for metrics and audit logs.
+    #[must_use]
+    pub fn with_hook(store: Arc<dyn InstanceStore>, config: Config, hook: Arc<dyn Hook>) -> Self {
+        Self::build(store, config, Some(hook))
+    }
+
+    fn build(store: Arc<dyn InstanceStore>, config: Config, hook: Option<Arc<dyn Hook>>) -> Self {
         let stopping = CancellationToken::new();
         let ends = Arc::new(stopping.clone().drop_guard());
         Self {
-            registry: Arc::new(Registry::new(stopping)),
+            registry: Arc::new(Registry::new(stopping, hook)),
             store,
             config,
             _ends: ends,

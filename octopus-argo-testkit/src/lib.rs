@@ -7,9 +7,13 @@
 //! |----------|----------------|
 //! | `argocd` | the module `argocd`: an Argo CD API server on a real socket; on by default |
 //! | `tls`    | TLS for it, with a self-signed certificate as Argo CD makes one; brings rustls with ring |
+//! | `relay`  | the module `relay`: a TCP relay that delays, throttles, stalls and cuts connections |
 //!
-//! To come: in-memory and simulated networks, and a relay that delays, throttles and cuts connections.
+//! To come: in-memory networks.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "argocd")]
 pub mod argocd;
+
+#[cfg(feature = "relay")]
+pub mod relay;

@@ -14,6 +14,7 @@ mod fencing;
 mod handle;
 mod health;
 mod inventory;
+mod places;
 mod policy;
 mod resume;
 mod secrets;

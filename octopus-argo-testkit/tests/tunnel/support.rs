@@ -95,17 +95,29 @@ impl Octopus {
     }
 
     pub(crate) async fn start_with(session: SessionConfig) -> Self {
-        Self::start_of(Arc::default(), session, keys()).await
+        Self::start_of(Arc::default(), keys(), |store| {
+            Server::with_config(store, session)
+        })
+        .await
+    }
+
+    /// One with a server of another kind.
+    pub(crate) async fn start_as(server: impl FnOnce(Arc<MemoryStore>) -> Server) -> Self {
+        Self::start_of(Arc::default(), keys(), server).await
     }
 
     /// Another process of the same server.
     pub(crate) async fn twin(&self) -> Self {
-        Self::start_of(self.store.clone(), SessionConfig::default(), self.keys.clone()).await
+        Self::start_of(self.store.clone(), self.keys.clone(), |store| Server::new(store)).await
     }
 
-    async fn start_of(store: Arc<MemoryStore>, session: SessionConfig, keys: (String, String)) -> Self {
+    async fn start_of(
+        store: Arc<MemoryStore>,
+        keys: (String, String),
+        server: impl FnOnce(Arc<MemoryStore>) -> Server,
+    ) -> Self {
         let identity = Identity::from_pem(keys.0.as_bytes(), keys.1.as_bytes()).unwrap();
-        let server = Server::with_config(store.clone(), session);
+        let server = server(store.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let serving = Listen::tls(&identity)
             .unwrap()
