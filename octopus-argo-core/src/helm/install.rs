@@ -16,7 +16,7 @@ use super::values::HelmValues;
 use super::warn::Warning;
 use super::words::{Command, NulError, Step, Variable, Word};
 use super::yaml::{Show, ValuesFile};
-use crate::setup::{GatewayNames, ManagedEndpoint, NameError, ProjectToken, ServiceAddress};
+use crate::setup::{FoundArgoCd, GatewayNames, ManagedEndpoint, NameError, ProjectToken, ServiceAddress};
 use crate::{AddressError, ServerAddress, SpaceId};
 
 /// The chart's address.
@@ -27,7 +27,7 @@ pub const NEWEST: &str = "*.*";
 
 /// Where Argo CD is, for the gateway and for people.
 ///
-/// It comes from what was found in the cluster ([`ServiceAddress`]), from AWS ([`ManagedEndpoint`]), or from a person.
+/// It comes from what was found in the cluster ([`FoundArgoCd`], [`ServiceAddress`]), from AWS ([`ManagedEndpoint`]), or from a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ArgoCdEndpoint {
@@ -65,6 +65,15 @@ impl From<&ServiceAddress> for ArgoCdEndpoint {
             plaintext: address.is_plaintext(),
             insecure: address.is_insecure(),
             ..Self::new(address.grpc_url())
+        }
+    }
+}
+
+impl From<&FoundArgoCd> for ArgoCdEndpoint {
+    fn from(found: &FoundArgoCd) -> Self {
+        Self {
+            web_ui_url: found.web_ui_url.clone(),
+            ..Self::from(&found.address)
         }
     }
 }
