@@ -36,6 +36,7 @@
 //! # Features
 //!
 //! - `native-roots`: the operating system's root certificates. On by default.
+//! - `kubernetes`: finding Argo CD in a cluster, through `kube`. Off by default: it compiles some forty crates more.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 /// What stands in this crate's signatures. Its minor version follows tonic's.
@@ -64,6 +65,9 @@ pub use gateway::{
 
 mod router;
 pub use router::Router;
+
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 
 mod answer;
 mod inventory;

@@ -35,7 +35,8 @@
 //!
 //! Where to go next: [`read`] for whole fleets, [`scope`] for explanations and plans, [`lint`] for checks without a
 //! deployment, [`index`] for fleets of any size, [`annotation`] for the keys, [`health`] for how healthy all of it is,
-//! [`connection`] for keeping a link alive, [`tls`] for when a server is trusted, [`setup`] for installing a gateway.
+//! [`connection`] for keeping a link alive, [`tls`] for when a server is trusted, [`setup`] for what a gateway needs to be
+//! set up, [`helm`] for installing it.
 //!
 //! # Features
 //!
@@ -45,6 +46,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod open_enum;
+mod scalar;
 
 mod slug;
 pub use slug::{EnvironmentSlug, ProjectSlug, SlugError, SpaceId, TenantSlug, same_slug};
@@ -84,3 +86,5 @@ pub mod http2;
 pub mod connection;
 
 pub mod setup;
+
+pub mod helm;

@@ -112,7 +112,7 @@ impl Roots {
         self.0.is_empty()
     }
 
-    pub(super) fn store(&self) -> &RootCertStore {
+    pub(crate) fn store(&self) -> &RootCertStore {
         &self.0
     }
 

@@ -30,7 +30,7 @@ mod object;
 mod root;
 mod shape;
 #[cfg(feature = "yaml")]
-mod yaml;
+pub(crate) mod yaml;
 
 use std::io::{self, BufRead, BufReader, Read};
 

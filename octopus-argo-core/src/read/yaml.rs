@@ -64,7 +64,7 @@ pub(super) fn read_documents(
 }
 
 /// What one document may cost. Aliases may repeat what is there, but not multiply it.
-fn options(limits: &Limits) -> Options {
+pub(crate) fn options(limits: &Limits) -> Options {
     let budget = serde_saphyr::budget! {
         max_reader_input_bytes: None,
         max_depth: Limits::DEPTH,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Scope;
 use crate::annotation::Purpose;
 use crate::application::{Application, Source};
+use crate::scalar::scalar;
 
 /// The annotations that put one source of an application into a scope.
 ///
@@ -81,21 +82,6 @@ impl ScopeAnnotations {
         serde_json::json!({"metadata": {"annotations": annotations}})
     }
 }
-
-/// A text as YAML, in quotes unless it is certainly text without them: `true` and `1.0` are not.
-fn scalar(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/');
-    let starts_as_word = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
-    let word = WORDS.iter().any(|word| word.eq_ignore_ascii_case(text));
-    if starts_as_word && !word && text.bytes().all(plain) {
-        return text.to_owned();
-    }
-    // A JSON string is a YAML string.
-    Value::from(text).to_string()
-}
-
-/// Texts that some YAML reader takes for something else.
-const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
 
 #[cfg(test)]
 mod tests {

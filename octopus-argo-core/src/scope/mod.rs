@@ -34,6 +34,7 @@ mod concern;
 mod finding;
 mod hint;
 mod near;
+pub(crate) use near::is_one_mistake;
 mod plan;
 mod reason;
 mod registry;

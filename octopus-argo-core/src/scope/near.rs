@@ -116,7 +116,7 @@ fn nearest_purpose(word: &str) -> Option<Purpose> {
 }
 
 /// Whether at most one letter has to be added, dropped, replaced or swapped with its neighbour, ignoring case.
-fn is_one_mistake(left: &str, right: &str) -> bool {
+pub(crate) fn is_one_mistake(left: &str, right: &str) -> bool {
     let (left, right) = (left.as_bytes(), right.as_bytes());
     if left.len().abs_diff(right.len()) > 1 {
         return false;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | what release and namespace are called | [`GatewayNames`] |
 //! | which deployment is Argo CD's API server, and where it is | [`is_api_server`], [`ServiceAddress`], [`ManagedEndpoint`] |
+//! | which Argo CDs a cluster holds | [`api_servers`], [`describe`], [`choose`] |
 //! | whether an address can work at all | [`ProbeTarget`] |
 //! | what Argo CD has to allow | [`required_policies`], [`missing_policies`], [`project_policies`] |
 //! | what a token says about itself | [`TokenClaims`], [`ProjectTokens`] |
@@ -20,6 +21,13 @@ pub use names::{GatewayNames, NameError, display_slug, shorten_slug};
 mod argo_cd;
 pub use argo_cd::{
     ManagedEndpoint, ServiceAddress, ServicePort, image_version, is_api_server, is_plaintext, web_ui_url,
+};
+
+mod discovery;
+pub use discovery::{
+    CONFIG_MAP, ChooseError, Deployment, FoundArgoCd, LABEL_SELECTORS, PARAMETERS_CONFIG_MAP,
+    RBAC_CONFIG_MAP, Route, Service, SkipReason, Skipped, Surroundings, Unread, api_servers,
+    api_servers_by_image, choose, describe,
 };
 
 mod probe;

@@ -51,6 +51,14 @@ pub struct ProjectToken {
 }
 
 impl ProjectToken {
+    /// A token for `project`.
+    pub fn new(project: impl Into<String>, token: SecretString) -> Self {
+        Self {
+            project: project.into(),
+            token,
+        }
+    }
+
     /// The project. [`ProjectTokens::UNSCOPED`] is for calls that name none.
     #[must_use]
     pub fn project(&self) -> &str {
