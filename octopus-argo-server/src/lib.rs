@@ -89,6 +89,7 @@ mod admission;
 mod follow;
 mod registry;
 mod replica;
+mod scopes;
 
 pub use replica::ArgoCd;
 

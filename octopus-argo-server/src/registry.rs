@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::Admissions;
 use crate::replica::Replica;
+use crate::scopes::Scopes;
 use crate::{Connection, GatewayId, ServerEvent, TunnelError};
 
 /// How many events a slow listener may be behind before it misses some.
@@ -24,6 +25,8 @@ pub(crate) struct Registry {
     entries: Mutex<HashMap<GatewayId, Entry>>,
     /// Every session there is, live, draining or in its handshake, by the credential that it came with.
     pub(crate) admissions: Arc<Admissions>,
+    /// Which sources deployments touch, over all records.
+    pub(crate) scopes: Scopes,
     events: broadcast::Sender<ServerEvent>,
     /// Every task that the server started.
     pub(crate) tasks: TaskTracker,
@@ -67,6 +70,7 @@ impl Registry {
         Self {
             entries: Mutex::default(),
             admissions: Arc::default(),
+            scopes: Scopes::default(),
             events: broadcast::channel(EVENTS).0,
             tasks: TaskTracker::new(),
             stopping,
