@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use octopus_argo_core::health::octopus::{Connectivity, InstanceHealth, OctopusLink};
+use octopus_argo_core::index::{NotPermitted, ScopeIndex, Snapshot, SourceRef};
 use octopus_argo_core::{Application, Resolution, Scope};
 
 use crate::replica::ArgoCd;
+use crate::scopes::serving;
 use crate::{Connection, Instance};
 
 /// What is known of one instance of Argo CD.
@@ -37,6 +39,13 @@ impl InstanceView {
         }
     }
 
+    /// What keeps deployments of `scope` from this instance, if anything: its record names the environments and tenants
+    /// that it may serve. Spaces play no role here.
+    #[must_use]
+    pub fn refuses(&self, scope: &Scope) -> Option<NotPermitted> {
+        serving(&self.instance).refuses(scope)
+    }
+
     /// The health of the instance, as Octopus would show it.
     #[must_use]
     pub fn health(&self) -> InstanceHealth {
@@ -45,14 +54,21 @@ impl InstanceView {
 }
 
 /// Every instance that a server knows, at one moment. Nothing in it changes any more.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Fleet {
     instances: Vec<InstanceView>,
+    scopes: Snapshot,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self::new(Vec::new(), ScopeIndex::new().snapshot())
+    }
 }
 
 impl Fleet {
-    pub(crate) fn new(instances: Vec<InstanceView>) -> Self {
-        Self { instances }
+    pub(crate) fn new(instances: Vec<InstanceView>, scopes: Snapshot) -> Self {
+        Self { instances, scopes }
     }
 
     /// The instances, in the order of their ids.
@@ -61,8 +77,31 @@ impl Fleet {
         &self.instances
     }
 
+    /// The sources that a deployment of `scope` touches, in no order that means anything. One look-up, however many
+    /// applications there are: [`Fleet::resolve`] explains, and this answers.
+    pub fn sources<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = SourceRef<'a>> + 'a {
+        self.scopes.resolve(scope)
+    }
+
+    /// The sources that declare `scope` and are left out all the same, because their instance may not serve its
+    /// environment or its tenant.
+    pub fn left_out<'a>(
+        &'a self,
+        scope: &'a Scope,
+    ) -> impl Iterator<Item = (SourceRef<'a>, NotPermitted)> + 'a {
+        self.scopes.left_out(scope)
+    }
+
+    /// Everything else that can be asked of all applications at once: what is in a project, which projects, environments
+    /// and tenants there are, which applications no deployment ever touches and why, and how many there are of each.
+    #[must_use]
+    pub fn scopes(&self) -> &Snapshot {
+        &self.scopes
+    }
+
     /// Holds every application in the scope's space against the scope. Those that match are in it, and the others with
-    /// the reasons.
+    /// the reasons. Goes over all of them, but for those on instances that may not serve the scope
+    /// ([`InstanceView::refuses`], [`Fleet::left_out`]).
     pub fn resolve<'a>(
         &'a self,
         scope: &'a Scope,
@@ -70,7 +109,7 @@ impl Fleet {
         let in_space = self
             .instances
             .iter()
-            .filter(|view| view.instance.space == *scope.space());
+            .filter(|view| view.instance.space == *scope.space() && view.refuses(scope).is_none());
         in_space.flat_map(move |view| {
             view.applications
                 .iter()

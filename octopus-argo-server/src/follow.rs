@@ -49,7 +49,7 @@ async fn follow_once(gateway: &GatewayId, registry: &Arc<Registry>) -> Result<()
     let mut inventory = InventoryClient::new(Gateway::new(gateway.clone(), registry.clone()));
     let mut changes = inventory.watch(tokio_stream::iter(messages)).await?.into_inner();
     while let Some(batch) = changes.message().await? {
-        let effect = replica.apply(batch.changes);
+        let effect = replica.apply(batch.changes, &registry.scopes, gateway);
         if let Some(applications) = effect.completed {
             registry.tell(ServerEvent::InventoryComplete {
                 gateway: gateway.clone(),

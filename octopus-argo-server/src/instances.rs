@@ -81,6 +81,7 @@ impl Instances {
             if registered.known && registered.token_issued {
                 this.recheck(&registration.gateway).await;
             }
+            this.registry.scopes.set(&registered.instance, &this.registry);
             this.registry.tell(ServerEvent::Registered {
                 instance: Arc::new(registered.instance.clone()),
                 token_issued: registered.token_issued,
@@ -122,6 +123,7 @@ impl Instances {
         let (space, id) = (space.clone(), id.clone());
         self.complete(|this| async move {
             let instance = this.store.modify(&space, &id, &change).await?;
+            this.registry.scopes.set(&instance, &this.registry);
             this.registry.tell(ServerEvent::Modified {
                 instance: Arc::new(instance.clone()),
             });
@@ -138,6 +140,7 @@ impl Instances {
         let (space, id) = (space.clone(), id.clone());
         self.complete(|this| async move {
             let deleted = this.store.delete(&space, &id).await?;
+            this.registry.scopes.remove(&deleted.instance.id);
             if deleted.was_last {
                 let gateway = &deleted.instance.gateway;
                 this.recheck(gateway).await;

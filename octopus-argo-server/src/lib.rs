@@ -93,6 +93,7 @@ mod follow;
 mod line;
 mod registry;
 mod replica;
+mod scopes;
 
 pub use replica::ArgoCd;
 

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Admissions;
 use crate::line::Lines;
 use crate::replica::Replica;
+use crate::scopes::Scopes;
 use crate::watch::Hook;
 use crate::{Connection, GatewayId, ServerEvent, TunnelError};
 
@@ -26,6 +27,8 @@ pub(crate) struct Registry {
     entries: Mutex<HashMap<GatewayId, Entry>>,
     /// Every session there is, live, draining or in its handshake, by the credential that it came with.
     pub(crate) admissions: Arc<Admissions>,
+    /// Which sources deployments touch, over all records.
+    pub(crate) scopes: Scopes,
     events: broadcast::Sender<ServerEvent>,
     pub(crate) hook: Option<Arc<dyn Hook>>,
     /// The lines of calls that wait for a place.
@@ -72,6 +75,7 @@ impl Registry {
         Self {
             entries: Mutex::default(),
             admissions: Arc::default(),
+            scopes: Scopes::default(),
             events: broadcast::channel(EVENTS).0,
             hook,
             lines: Lines::default(),

@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use octopus_argo_core::health::octopus::ArgoProbe;
-use octopus_argo_core::{Application, Uid};
+use octopus_argo_core::{Application, ApplicationName, Uid};
 use octopus_argo_proto::inventory::uid_from_wire;
 use octopus_argo_proto::v1::{self, change};
+
+use crate::GatewayId;
+use crate::scopes::Scopes;
 
 /// What a gateway says of its Argo CD.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub(crate) struct Replica {
 #[derive(Default)]
 struct State {
     applications: HashMap<Uid, Held>,
+    /// Who has a name: one that is made anew comes before the end of the one before it.
+    names: HashMap<ApplicationName, Uid>,
     argo_cd: ArgoCd,
     complete: bool,
 }
@@ -86,9 +91,12 @@ impl Replica {
 
     /// Takes a batch of changes. What cannot be read is left out and counted as no change; it is the gateway's fault,
     /// and one bad record must not hide the others.
-    pub(crate) fn apply(&self, changes: Vec<v1::Change>) -> Effect {
+    ///
+    /// The index hears of it before this returns.
+    pub(crate) fn apply(&self, changes: Vec<v1::Change>, scopes: &Scopes, gateway: &GatewayId) -> Effect {
         let mut effect = Effect::default();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut feed = scopes.feed(gateway);
         for change in changes {
             match change.change {
                 Some(change::Change::Upsert(record)) => {
@@ -101,6 +109,18 @@ impl Replica {
                     if !room && !state.applications.contains_key(&uid) {
                         continue;
                     }
+                    let before = state
+                        .applications
+                        .get(&uid)
+                        .map(|held| held.application.name.clone());
+                    if let Some(before) = before.filter(|before| *before != application.name)
+                        && state.names.get(&before) == Some(&uid)
+                    {
+                        state.names.remove(&before);
+                        feed.remove(&before);
+                    }
+                    feed.upsert(&application);
+                    state.names.insert(application.name.clone(), uid);
                     state.applications.insert(
                         uid,
                         Held {
@@ -112,7 +132,15 @@ impl Replica {
                 }
                 Some(change::Change::Removed(uid)) => {
                     let Ok(uid) = uid_from_wire(&uid) else { continue };
-                    effect.changed |= state.applications.remove(&uid).is_some();
+                    let Some(held) = state.applications.remove(&uid) else {
+                        continue;
+                    };
+                    let name = &held.application.name;
+                    if state.names.get(name) == Some(&uid) {
+                        state.names.remove(name);
+                        feed.remove(name);
+                    }
+                    effect.changed = true;
                 }
                 Some(change::Change::SnapshotEnd(_)) => {
                     state.complete = true;
@@ -132,6 +160,16 @@ impl Replica {
             }
         }
         effect
+    }
+
+    /// Works on the applications, one for each name, while none of them changes.
+    pub(crate) fn with_applications<T>(
+        &self,
+        work: impl FnOnce(&mut dyn Iterator<Item = &Application>) -> T,
+    ) -> T {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let named = state.names.values().filter_map(|uid| state.applications.get(uid));
+        work(&mut named.map(|held| &*held.application))
     }
 
     /// What is known now. Cheap: applications are shared.

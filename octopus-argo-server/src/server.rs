@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use octopus_argo_core::index::Snapshot;
 use octopus_argo_proto::session::{Config, GoodbyeReason};
 use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -17,6 +18,9 @@ use crate::services::Services;
 use crate::store::{InstanceQuery, InstanceStore, StoreError};
 use crate::tunnel::TunnelService;
 use crate::{Connection, GatewayId, Hook, ServerEvent};
+
+/// How often records are listed anew because one changed meanwhile.
+const TRIES: usize = 8;
 
 /// The server's end: it accepts gateways, knows their applications, and calls what runs behind them.
 ///
@@ -129,15 +133,36 @@ impl Server {
                 applications,
             }
         };
-        Ok(Fleet::new(
-            self.store
-                .instances(&InstanceQuery::default())
-                .await?
-                .instances
-                .into_iter()
-                .map(view)
-                .collect(),
-        ))
+        let (records, scopes) = self.records().await?;
+        Ok(Fleet::new(records.into_iter().map(view).collect(), scopes))
+    }
+
+    /// Which sources deployments touch, over all instances: [`Fleet::scopes`] without the rest of the picture, for those
+    /// who ask often. What it gives stays as it is while it is held, and holds nobody up.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the store does not say which instances there are.
+    ///
+    /// # Cancel safety
+    /// Safe: it only reads.
+    pub async fn scopes(&self) -> Result<Snapshot, StoreError> {
+        self.records().await.map(|(_, scopes)| scopes)
+    }
+
+    /// All records, and the index with exactly these. An embedder may have changed the store behind our back.
+    async fn records(&self) -> Result<(Vec<crate::Instance>, Snapshot), StoreError> {
+        let scopes = &self.registry.scopes;
+        let mut records;
+        let mut tries = 0;
+        loop {
+            let changes = scopes.changes();
+            records = self.store.instances(&InstanceQuery::default()).await?.instances;
+            tries += 1;
+            // Changes that are made through this server are in the index already, so it is not far behind.
+            if scopes.reconcile(changes, &records, &self.registry) || tries == TRIES {
+                return Ok((records, scopes.snapshot()));
+            }
+        }
     }
 
     /// What happens from now on. A listener that is more than 1024 events behind misses some, and is told so.

@@ -261,7 +261,10 @@ impl Session {
     /// The other side has acknowledged nothing for as long as one that is silent is taken for dead. One that was heard of
     /// when half of that had passed breaks a rule, and would be sent nothing for ever; otherwise it is just gone.
     fn unacknowledged(&mut self, now: Instant) {
-        let half = self.replay.waiting_since().map(|since| since + self.config.dead_after / 2);
+        let half = self
+            .replay
+            .waiting_since()
+            .map(|since| since + self.config.dead_after / 2);
         if self.liveness.is_heard_since(half) {
             self.leave(GoodbyeReason::LimitExceeded, "nothing is acknowledged");
         } else if self.resumption.is_some() {

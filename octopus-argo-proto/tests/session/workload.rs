@@ -857,10 +857,7 @@ impl Work {
                     CloseReason::Lost,
                     CloseReason::Ended(GoodbyeReason::HandshakeTimeout),
                 ];
-                assert!(
-                    self.over || may.contains(&reason) && self.resumable,
-                    "{reason:?}"
-                );
+                assert!(self.over || may.contains(&reason) && self.resumable, "{reason:?}");
                 self.closed[side as usize] = true;
                 if let CloseReason::Goodbye { reason, .. } = reason {
                     *self.seen.goodbyes.entry(format!("{reason:?}")).or_default() += 1;
