@@ -1,5 +1,6 @@
 //! HTTP/1.1: gRPC-Web, and what is none.
 
+use octopus_argo_proto::argocd::application::ResourcesQuery;
 use octopus_argo_proto::argocd::v1alpha1::{Application, ApplicationWatchEvent};
 use octopus_argo_proto::prost::Message;
 use octopus_argo_testkit::argocd::Method;
@@ -224,4 +225,48 @@ async fn plain_http_to_a_port_with_tls_is_sent_elsewhere() {
         answer.header("location"),
         Some("https://localhost/api/version?x=y")
     );
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_without_a_message_is_headers_alone() {
+    let sim = sim(Access::read_only("gateway")).await;
+    let query = octopus_argo_proto::argocd::application::ApplicationPodLogsQuery {
+        name: "api".to_owned(),
+        ..Default::default()
+    };
+    let path = format!("/{}", Method::PodLogs.path());
+    let answer = exchange(&sim, &path, WEB, &message(&query)).await;
+    assert_eq!(
+        (answer.header("grpc-status"), answer.body.len()),
+        (Some("0"), 0),
+        "no pods, no lines, and no error"
+    );
+
+    let query = ResourcesQuery {
+        application_name: "api".to_owned(),
+        ..ResourcesQuery::default()
+    };
+    let path = format!("/{}", Method::WatchResourceTree.path());
+    let body = message(&query);
+    let silent = exchange(&sim, &path, WEB, &body);
+    tokio::pin!(silent);
+    // It waits for the tree, and for nothing else: what ends it is the deletion.
+    let answer = soon(async {
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut silent => return answer,
+                () = tokio::task::yield_now() => {
+                    if sim.traffic().calls() == 2 {
+                        // Once; after that there is nothing to delete.
+                        let _ = sim.fleet().delete(&app("api"));
+                    }
+                }
+            }
+        }
+    })
+    .await;
+    // Before it has looked, an application that is gone is forbidden.
+    assert!(matches!(answer.header("grpc-status"), Some("2" | "7")));
+    assert!(answer.body.is_empty());
 }
