@@ -102,6 +102,8 @@ pub(crate) struct Pair {
     begun: u8,
     resumable: bool,
     pub(crate) memory: Memory,
+    /// The server takes nobody in any more.
+    pub(crate) shut: bool,
     connections: Vec<Connection>,
     events: [VecDeque<Event>; 2],
     pub(crate) frames: BTreeMap<&'static str, u64>,
@@ -130,6 +132,7 @@ impl Pair {
             begun: 0,
             resumable,
             memory: Memory::Whole,
+            shut: false,
             connections: Vec::new(),
             events: [VecDeque::new(), VecDeque::new()],
             frames: BTreeMap::new(),
@@ -163,6 +166,15 @@ impl Pair {
             self.connect(via);
             true
         })
+    }
+
+    /// Whether the gateway has a connection, or one on its way.
+    pub(crate) fn is_dialled(&self) -> bool {
+        let gateway = &self.sessions[Side::Gateway as usize];
+        self.connections
+            .iter()
+            .filter_map(|connection| connection.via[Side::Gateway as usize])
+            .any(|via| gateway.uses(via))
     }
 
     /// A new process of the gateway, whose session is over, dials.
@@ -225,6 +237,9 @@ impl Pair {
                 }
                 Err(why) => refusal = Some(why),
             }
+        }
+        if self.shut {
+            return;
         }
         self.memory = Memory::Whole;
         self.refused += u64::from(refusal.is_some());

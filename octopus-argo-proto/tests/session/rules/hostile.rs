@@ -99,7 +99,7 @@ fn who_never_acknowledges_is_left() {
     let _sent = server.packets();
     let start = server.now;
     // It is alive, and says nothing of what it has.
-    while server.now < start + Config::DEAD_AFTER - super::super::pair::S {
+    while server.now + super::super::pair::S < start + Config::DEAD_AFTER {
         server.now += super::super::pair::S;
         server.feed_unnumbered([Body::Ping(v1::Ping { id: 1 })]);
         server.session.tick(server.now);

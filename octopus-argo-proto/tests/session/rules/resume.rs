@@ -2,7 +2,7 @@
 
 use octopus_argo_proto::session::{OpenError, Outgoing, ResumeRefusal, ResumeToken};
 
-use super::super::pair::{MS, S};
+use super::super::pair::S;
 use super::*;
 
 /// A server and a gateway that can be cut apart and brought together again.
@@ -143,7 +143,7 @@ fn after_the_grace_the_session_is_over() {
     for session in [&mut two.server, &mut two.gateway] {
         assert_eq!(session.detached_until(), Some(two.now + grace));
         assert_eq!(session.next_timeout(), Some(two.now + grace));
-        session.tick(two.now + grace - MS);
+        session.tick(two.now + 6 * S);
         assert!(session.is_established());
         session.tick(two.now + grace);
         assert!(session.is_over());
