@@ -26,7 +26,8 @@
 //! ```
 //!
 //! Where to go next: [`Gateway`] for its events, [`connection`] for the stages and their errors, [`tls`] for what is trusted, [`credentials`] for
-//! tokens that change, [`dial`] for unusual networks.
+//! tokens that change, [`dial`] for unusual networks and proxies,
+//! [`diagnosis`] for an operator whose gateway does not connect.
 //!
 //! # Cancel safety
 //!
@@ -45,6 +46,8 @@ pub use {http, tonic};
 pub mod connection;
 
 pub mod credentials;
+
+pub mod diagnosis;
 
 pub mod dial;
 
