@@ -33,6 +33,7 @@
 //! # Features
 //!
 //! - `listen`: the module `listen`, a helper that serves a router with TLS. On by default.
+//! - `registration`: the module `registration`, the REST calls that register gateways, as an axum router. Off by default.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod id;
@@ -98,3 +99,6 @@ pub use replica::ArgoCd;
 
 #[cfg(feature = "listen")]
 pub mod listen;
+
+#[cfg(feature = "registration")]
+pub mod registration;
