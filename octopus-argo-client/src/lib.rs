@@ -36,6 +36,7 @@
 //!
 //! # Features
 //!
+//! - `registration`: the module `registration`, the REST calls that register gateways. Off by default.
 //! - `native-roots`: the operating system's root certificates. On by default.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -52,6 +53,9 @@ pub mod diagnosis;
 pub mod dial;
 
 pub mod tls;
+
+#[cfg(feature = "registration")]
+pub mod registration;
 
 mod argocd;
 pub use argocd::{ArgoCd, ArgoCdChannel, ArgoCdConfigError, TokenError};
