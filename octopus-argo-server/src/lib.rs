@@ -34,6 +34,8 @@
 //!
 //! - `listen`: the module `listen`, a helper that serves a router with TLS. On by default.
 //! - `registration`: the module `registration`, the REST calls that register gateways, as an axum router. Off by default.
+//! - `sqlite`: `SqliteStore`, instances in a file. Off by default; it needs a C compiler.
+//! - `postgres`: `PostgresStore`, instances in Postgres. Off by default.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod id;
@@ -55,6 +57,11 @@ pub use store::{
     Deleted, InstanceChange, InstancePage, InstanceQuery, InstanceStore, MemoryStore, Observation,
     Registered, Registration, StoreError, TokenChoice,
 };
+
+#[cfg(feature = "postgres")]
+pub use store::PostgresStore;
+#[cfg(feature = "sqlite")]
+pub use store::SqliteStore;
 
 mod server;
 pub use server::Server;
