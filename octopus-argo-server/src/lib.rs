@@ -98,9 +98,11 @@ pub use watch::{CallSummary, Hook};
 
 mod admission;
 mod follow;
+mod housekeeping;
 mod line;
 mod registry;
 mod replica;
+mod version;
 
 pub use replica::ArgoCd;
 

@@ -62,7 +62,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         register(&server, name).await?;
     }
     let listener = TcpListener::bind(arguments.listen).await?;
-    let serving = Listen::tls(&identity)?.serve(listener, server.tunnel())?;
+    let serving = Listen::tls(&identity)?.serve(listener, server.services())?;
     println!(
         "listening on {}, thumbprint {}",
         serving.local_addr(),
