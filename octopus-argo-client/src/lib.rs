@@ -26,7 +26,8 @@
 //! ```
 //!
 //! Where to go next: [`Gateway`] for its events, [`connection`] for the stages and their errors, [`tls`] for what is trusted, [`credentials`] for
-//! tokens that change, [`dial`] for unusual networks.
+//! tokens that change, [`dial`] for unusual networks and proxies,
+//! [`diagnosis`] for an operator whose gateway does not connect.
 //!
 //! # Cancel safety
 //!
@@ -35,6 +36,7 @@
 //!
 //! # Features
 //!
+//! - `registration`: the module `registration`, the REST calls that register gateways. Off by default.
 //! - `native-roots`: the operating system's root certificates. On by default.
 //! - `kubernetes`: finding Argo CD in a cluster, through `kube`. Off by default: it compiles some forty crates more.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -47,9 +49,14 @@ pub mod connection;
 
 pub mod credentials;
 
+pub mod diagnosis;
+
 pub mod dial;
 
 pub mod tls;
+
+#[cfg(feature = "registration")]
+pub mod registration;
 
 mod argocd;
 pub use argocd::{ArgoCd, ArgoCdChannel, ArgoCdConfigError, TokenError};

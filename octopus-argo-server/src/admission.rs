@@ -64,6 +64,11 @@ impl Admissions {
         }
     }
 
+    /// The gateways that have sessions.
+    pub(crate) fn gateways(&self) -> Vec<GatewayId> {
+        self.state().held.keys().cloned().collect()
+    }
+
     /// The tokens that a gateway's sessions came with, each once.
     pub(crate) fn tokens(&self, gateway: &GatewayId) -> Vec<TokenHash> {
         let state = self.state();
@@ -170,5 +175,63 @@ impl Drop for Place {
                 state.held.remove(&self.gateway);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use octopus_argo_proto::link::Notice;
+    use octopus_argo_proto::session::{CloseReason, Config, Session, SessionId};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn link() -> Link {
+        let id = SessionId::from_bytes([1; 16]);
+        let session = Session::server(Config::default(), id, Instant::now().into_std());
+        Link::new(session, || Instant::now().into_std())
+    }
+
+    async fn reason(link: &Link) -> GoodbyeReason {
+        match link.notice().await {
+            Notice::Closed(CloseReason::Ended(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_revoked_while_its_token_is_checked_does_not_get_in() {
+        let admissions = Arc::new(Admissions::default());
+        let gateway: GatewayId = "one".parse().unwrap();
+        let [old, new] = [1, 2].map(|byte| TokenHash::from_bytes([byte; 32]));
+        let place = Place::take(&admissions, &gateway, old);
+        let other = Place::take(&admissions, &gateway, new);
+        admissions.end_token(&gateway, &old, GoodbyeReason::Rotation);
+        assert!(place.is_ended() && !other.is_ended());
+        assert_eq!(admissions.tokens(&gateway), [new]);
+        // If it were let in all the same, its session would end where it begins.
+        let link = link();
+        place.hold(&link);
+        assert_eq!(reason(&link).await, GoodbyeReason::Rotation);
+    }
+
+    #[tokio::test]
+    async fn every_session_ends_and_none_leaves_anything_behind() {
+        let admissions = Arc::new(Admissions::default());
+        let gateway: GatewayId = "one".parse().unwrap();
+        let token = TokenHash::from_bytes([1; 32]);
+        let places = [0, 1].map(|_| Place::take(&admissions, &gateway, token));
+        let links = [link(), link()];
+        for (place, link) in places.iter().zip(&links) {
+            place.hold(link);
+        }
+        assert_eq!(admissions.tokens(&gateway), [token]);
+        admissions.end(&gateway, GoodbyeReason::Revoked);
+        for link in &links {
+            assert_eq!(reason(link).await, GoodbyeReason::Revoked);
+        }
+        assert_eq!(admissions.gateways(), [gateway]);
+        drop(places);
+        assert!(admissions.gateways().is_empty());
     }
 }

@@ -23,6 +23,15 @@ pub enum ServerEvent {
         /// The version of its program, as it says.
         version: String,
     },
+    /// A gateway is older than the version that the server recommends. Comes after that it is connected.
+    Outdated {
+        /// The gateway.
+        gateway: GatewayId,
+        /// The version of its program, as it says.
+        version: String,
+        /// The version that it should have.
+        recommended: String,
+    },
     /// A gateway's session was ended, because another process came with its credential.
     Superseded {
         /// The gateway.
@@ -97,7 +106,7 @@ pub enum ServerEvent {
         /// The gateway.
         gateway: GatewayId,
     },
-    /// A health check found something.
+    /// What is known of a gateway's health is new: it has told how it finds Argo CD, it is gone, or somebody checked.
     HealthChecked {
         /// The gateway.
         gateway: GatewayId,

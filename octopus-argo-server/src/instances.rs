@@ -79,7 +79,7 @@ impl Instances {
         self.complete(|this| async move {
             let registered = this.store.register(&registration, &token.hash()).await?;
             if registered.known && registered.token_issued {
-                this.recheck(&registration.gateway).await;
+                this.recheck(&registration.gateway, Doubt::Ends).await;
             }
             this.registry.scopes.set(&registered.instance, &this.registry);
             this.registry.tell(ServerEvent::Registered {
@@ -143,7 +143,7 @@ impl Instances {
             this.registry.scopes.remove(&deleted.instance.id);
             if deleted.was_last {
                 let gateway = &deleted.instance.gateway;
-                this.recheck(gateway).await;
+                this.recheck(gateway, Doubt::Ends).await;
                 this.registry.forget(gateway);
             }
             this.registry.tell(ServerEvent::Deleted {
@@ -181,7 +181,7 @@ impl Instances {
                 Overlap::For(time) => SystemTime::now().checked_add(time),
             };
             this.store.rotate(&gateway, &token.hash(), until).await?;
-            this.recheck(&gateway).await;
+            this.recheck(&gateway, Doubt::Ends).await;
             this.registry.tell(ServerEvent::TokenRotated {
                 gateway,
                 old_until: until,
@@ -199,7 +199,7 @@ impl Instances {
         let gateway = gateway.clone();
         self.complete(|this| async move {
             this.store.revoke(&gateway).await?;
-            this.recheck(&gateway).await;
+            this.recheck(&gateway, Doubt::Ends).await;
             this.registry.tell(ServerEvent::Revoked { gateway });
             Ok(())
         })
@@ -256,13 +256,22 @@ impl Instances {
         .await
     }
 
-    /// Ends the sessions of a gateway that came with a token that is good no longer. If the store does not say, none is:
-    /// it was asked because something was taken away, and a gateway comes back by itself.
-    async fn recheck(&self, gateway: &GatewayId) {
+    /// Ends the sessions of a gateway that came with a token that is good no longer.
+    ///
+    /// Whether the store said which those are.
+    pub(crate) async fn recheck(&self, gateway: &GatewayId, doubt: Doubt) -> bool {
         for token in self.registry.admissions.tokens(gateway) {
             let reason = match self.store.authenticate(gateway, &token, SystemTime::now()).await {
                 Ok(true) => continue,
                 Ok(false) => self.why(gateway).await,
+                Err(error) if doubt == Doubt::Stays => {
+                    tracing::warn!(
+                        gateway.id = %gateway,
+                        error = &error as &dyn std::error::Error,
+                        "its credential cannot be checked, so its sessions go on"
+                    );
+                    return false;
+                }
                 Err(error) => {
                     tracing::warn!(
                         gateway.id = %gateway,
@@ -274,6 +283,7 @@ impl Instances {
             };
             self.registry.admissions.end_token(gateway, &token, reason);
         }
+        true
     }
 
     /// Why a token is good no longer: a gateway that has another one may come back with it.
@@ -295,6 +305,15 @@ impl Instances {
         let task = self.registry.tasks.spawn(work(self.clone()));
         task.await.unwrap_or_else(|error| Err(StoreError::backend(error)))
     }
+}
+
+/// What becomes of a session when the store does not say whether its token is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// It ends, because something was just taken away. A gateway comes back by itself.
+    Ends,
+    /// It stays: a database that does not answer must not cut a whole fleet off.
+    Stays,
 }
 
 /// How long the old token is good after a new one was given.

@@ -33,6 +33,9 @@
 //! # Features
 //!
 //! - `listen`: the module `listen`, a helper that serves a router with TLS. On by default.
+//! - `registration`: the module `registration`, the REST calls that register gateways, as an axum router. Off by default.
+//! - `sqlite`: `SqliteStore`, instances in a file. Off by default; it needs a C compiler.
+//! - `postgres`: `PostgresStore`, instances in Postgres. Off by default.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod id;
@@ -54,6 +57,11 @@ pub use store::{
     Deleted, InstanceChange, InstancePage, InstanceQuery, InstanceStore, MemoryStore, Observation,
     Registered, Registration, StoreError, TokenChoice,
 };
+
+#[cfg(feature = "postgres")]
+pub use store::PostgresStore;
+#[cfg(feature = "sqlite")]
+pub use store::SqliteStore;
 
 mod server;
 pub use server::Server;
@@ -90,12 +98,17 @@ pub use watch::{CallSummary, Hook};
 
 mod admission;
 mod follow;
+mod housekeeping;
 mod line;
 mod registry;
 mod replica;
 mod scopes;
+mod version;
 
 pub use replica::ArgoCd;
 
 #[cfg(feature = "listen")]
 pub mod listen;
+
+#[cfg(feature = "registration")]
+pub mod registration;

@@ -1,6 +1,7 @@
 //! Which gateway is connected by which session.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use octopus_argo_proto::link::Link;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admissions;
+use crate::housekeeping::Sightings;
 use crate::line::Lines;
 use crate::replica::Replica;
 use crate::scopes::Scopes;
@@ -33,8 +35,12 @@ pub(crate) struct Registry {
     pub(crate) hook: Option<Arc<dyn Hook>>,
     /// The lines of calls that wait for a place.
     pub(crate) lines: Lines,
-    /// Every task that the server started.
+    /// What was seen of gateways and is not stored yet.
+    pub(crate) sightings: Sightings,
+    /// Every task that the server started, but for the one that stores what the others saw and so outlives them.
     pub(crate) tasks: TaskTracker,
+    pub(crate) housekeeping: TaskTracker,
+    pub(crate) housekept: AtomicBool,
     pub(crate) stopping: CancellationToken,
     /// Whether gateways are let in, for health checks.
     pub(crate) serving: watch::Sender<bool>,
@@ -79,7 +85,10 @@ impl Registry {
             events: broadcast::channel(EVENTS).0,
             hook,
             lines: Lines::default(),
+            sightings: Sightings::default(),
             tasks: TaskTracker::new(),
+            housekeeping: TaskTracker::new(),
+            housekept: AtomicBool::new(false),
             stopping,
             serving: watch::channel(true).0,
         }

@@ -172,6 +172,12 @@ impl Replica {
         work(&mut named.map(|held| &*held.application))
     }
 
+    /// What the gateway says of Argo CD.
+    pub(crate) fn argo_cd(&self) -> ArgoCd {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.argo_cd.clone()
+    }
+
     /// What is known now. Cheap: applications are shared.
     pub(crate) fn snapshot(&self) -> (Vec<Arc<Application>>, ArgoCd, bool) {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! The server as one thing to hold.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use octopus_argo_core::index::Snapshot;
@@ -12,6 +13,7 @@ use tonic_health::pb::health_server::HealthServer;
 use crate::fleet::{Fleet, InstanceView};
 use crate::handle::Gateway;
 use crate::health::HealthService;
+use crate::housekeeping;
 use crate::instances::Instances;
 use crate::registry::Registry;
 use crate::services::Services;
@@ -84,6 +86,10 @@ impl Server {
     /// where it is called.
     #[must_use]
     pub fn tunnel(&self) -> TunnelService {
+        if !self.registry.housekept.swap(true, Ordering::Relaxed) {
+            let housekeeping = housekeeping::run(self.registry.clone(), self.store.clone());
+            self.registry.housekeeping.spawn(housekeeping);
+        }
         TunnelService::new(self.registry.clone(), self.store.clone(), self.config.clone())
     }
 
@@ -197,6 +203,9 @@ impl Server {
         let _ = tokio::time::timeout(grace, self.registry.tasks.wait()).await;
         self.registry.stopping.cancel();
         self.registry.tasks.wait().await;
+        // Stores what was seen last; for 5 s at most.
+        self.registry.housekeeping.close();
+        self.registry.housekeeping.wait().await;
     }
 }
 

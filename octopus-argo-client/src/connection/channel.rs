@@ -44,7 +44,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(service: Authenticate<Http2>) -> Self {
+    pub(crate) fn new(service: Authenticate<Http2>) -> Self {
         Self { service }
     }
 

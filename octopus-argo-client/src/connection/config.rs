@@ -31,8 +31,8 @@ use crate::tls::{Tls, TlsConfigError};
 /// ```
 #[derive(Clone)]
 pub struct Config {
-    pub(super) endpoint: Endpoint,
-    pub(super) credentials: Arc<dyn CredentialProvider>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) credentials: Arc<dyn CredentialProvider>,
 }
 
 impl Config {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use octopus_argo_core::tls::Verification;
-use octopus_argo_core::{Host, ServerAddress};
+use octopus_argo_core::{Host, ServerAddress, Thumbprint};
+use rustls::time_provider::TimeProvider;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -19,10 +20,10 @@ use crate::tls::{ALPN_H2, Tls, TlsConfigError, TlsError, thumbprint};
 /// Where to connect to, and how the server has to prove who it is.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
-    pub(super) server: ServerAddress,
+    pub(crate) server: ServerAddress,
     pub(super) tls: Option<TlsSetup>,
-    pub(super) dial: Arc<dyn Dial>,
-    pub(super) dial_timeout: Duration,
+    pub(crate) dial: Arc<dyn Dial>,
+    pub(crate) dial_timeout: Duration,
     pub(super) handshake_timeout: Duration,
     pub(super) peer: Peer,
 }
@@ -80,37 +81,52 @@ impl Endpoint {
             .map_or(Verification::Plaintext, |tls| tls.verification)
     }
 
+    pub(crate) fn uses_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The same server without any proof of who it is. Nothing secret may be sent to it.
+    pub(crate) fn danger_unverified(&self, config: Arc<rustls::ClientConfig>) -> Self {
+        let tls = TlsSetup {
+            verification: Verification::default(),
+            config,
+            name: server_name(&self.server),
+        };
+        Self {
+            tls: Some(tls),
+            ..self.clone()
+        }
+    }
+
+    /// The same server without TLS.
+    pub(crate) fn without_tls(&self) -> Self {
+        Self {
+            tls: None,
+            ..self.clone()
+        }
+    }
+
     /// Connects once. Each stage has its limit.
     pub(crate) async fn connect(&self) -> Result<Http2, ConnectError> {
         let address = || self.server.clone();
-        let stream = self.dial().await.map_err(|source| ConnectError::Dial {
+        let stream = self.open().await.map_err(|source| ConnectError::Dial {
             address: address(),
             source,
         })?;
-        let (stream, certificate) = if let Some(tls) = &self.tls {
-            let stream = self
-                .secure(tls, stream)
-                .await
-                .map_err(|source| ConnectError::Tls {
-                    address: address(),
-                    source,
-                })?;
-            let certificate = leaf(&stream).map(|der| thumbprint(der));
-            (Box::new(stream) as BoxStream, certificate)
-        } else {
-            (stream, None)
-        };
-        let http2 = channel::handshake(stream, self, certificate);
-        let limit = self.handshake_timeout;
-        limited(limit, http2, Http2Error::Timeout { after: limit })
-            .await
-            .map_err(|source| ConnectError::Http2 {
-                address: address(),
-                source,
-            })
+        let secured = self.secure(stream, None).await;
+        let (stream, certificate) = secured.map_err(|source| ConnectError::Tls {
+            address: address(),
+            source,
+        })?;
+        let begun = self.begin(stream, certificate).await;
+        begun.map_err(|source| ConnectError::Http2 {
+            address: address(),
+            source,
+        })
     }
 
-    async fn dial(&self) -> Result<BoxStream, DialError> {
+    /// The first stage: a byte stream.
+    pub(crate) async fn open(&self) -> Result<BoxStream, DialError> {
         let limit = self.dial_timeout;
         limited(
             limit,
@@ -120,16 +136,42 @@ impl Endpoint {
         .await
     }
 
-    async fn secure(&self, tls: &TlsSetup, stream: BoxStream) -> Result<TlsStream<BoxStream>, TlsError> {
+    /// The second: TLS, where it is configured, and the certificate that was shown. It is checked by `clock`, or by the
+    /// system's.
+    pub(crate) async fn secure(
+        &self,
+        stream: BoxStream,
+        clock: Option<Arc<dyn TimeProvider>>,
+    ) -> Result<(BoxStream, Option<Thumbprint>), TlsError> {
+        let Some(tls) = &self.tls else {
+            return Ok((stream, None));
+        };
+        let mut config = tls.config.clone();
+        if let Some(clock) = clock {
+            Arc::make_mut(&mut config).time_provider = clock;
+        }
         let limit = self.handshake_timeout;
-        let handshake = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), stream);
+        let handshake = TlsConnector::from(config).connect(tls.name.clone(), stream);
         let handshake = async { handshake.await.map_err(TlsError::from_io) };
         let stream = limited(limit, handshake, TlsError::Timeout { after: limit }).await?;
         // A server without ALPN is let through by rustls.
         match (stream.get_ref().1.alpn_protocol(), self.peer) {
-            (Some(ALPN_H2), _) | (None, Peer::ArgoCd) => Ok(stream),
-            _ => Err(TlsError::NoHttp2),
+            (Some(ALPN_H2), _) | (None, Peer::ArgoCd) => {}
+            _ => return Err(TlsError::NoHttp2),
         }
+        let certificate = leaf(&stream).map(|der| thumbprint(der));
+        Ok((Box::new(stream), certificate))
+    }
+
+    /// The third: HTTP/2.
+    pub(crate) async fn begin(
+        &self,
+        stream: BoxStream,
+        certificate: Option<Thumbprint>,
+    ) -> Result<Http2, Http2Error> {
+        let http2 = channel::handshake(stream, self, certificate);
+        let limit = self.handshake_timeout;
+        limited(limit, http2, Http2Error::Timeout { after: limit }).await
     }
 }
 

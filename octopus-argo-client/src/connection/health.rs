@@ -1,16 +1,20 @@
 //! One health check.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use http::{Request, Response};
 use octopus_argo_core::connection::{KeepAliveConfig, ProbeOutcome};
 use tokio::time::timeout;
+use tonic::body::Body;
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
-use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tower_service::Service;
 
-use super::Connection;
+use super::{CallError, Connection, ResponseBody};
 
 /// Asks the server whether it is healthy: `grpc.health.v1.Health/Check` with the empty name, credentials included.
 ///
@@ -25,12 +29,28 @@ use super::Connection;
 ///
 /// Rule: OctopusDeploy/octopus-grpc, version 0.5.0 and later.
 pub async fn check_health(connection: &Connection) -> Result<(), HealthError> {
-    let mut client = HealthClient::new(connection.clone());
+    ask_health(connection.clone()).await.0
+}
+
+/// Asks over any service, and notes what the server's clock says, where it says so.
+pub(crate) async fn ask_health<S>(service: S) -> (Result<(), HealthError>, Option<SystemTime>)
+where
+    S: Service<Request<Body>, Response = Response<ResponseBody>, Error = CallError>,
+{
+    let mut client = HealthClient::new(service);
     let limit = KeepAliveConfig::PROBE_TIMEOUT;
     let call = client.check(HealthCheckRequest::default());
-    let answer = timeout(limit, call)
-        .await
-        .map_err(|_| HealthError::Timeout { after: limit })??;
+    let Ok(answer) = timeout(limit, call).await else {
+        return (Err(HealthError::Timeout { after: limit }), None);
+    };
+    let date = match &answer {
+        Ok(response) => date(response.metadata()),
+        Err(status) => date(status.metadata()),
+    };
+    (answer.map_err(HealthError::from).and_then(judge), date)
+}
+
+fn judge(answer: tonic::Response<HealthCheckResponse>) -> Result<(), HealthError> {
     let status = answer.into_inner().status;
     match ServingStatus::try_from(status) {
         Ok(ServingStatus::Serving) => Ok(()),
@@ -41,6 +61,10 @@ pub async fn check_health(connection: &Connection) -> Result<(), HealthError> {
             status: status.to_string(),
         }),
     }
+}
+
+fn date(metadata: &MetadataMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(metadata.get("date")?.to_str().ok()?).ok()
 }
 
 /// Why a server does not count as healthy.

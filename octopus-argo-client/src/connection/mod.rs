@@ -24,6 +24,7 @@ mod error;
 pub use error::{ConnectError, Http2Error};
 
 mod health;
+pub(crate) use health::ask_health;
 pub use health::{HealthError, check_health};
 
 mod call;
@@ -32,6 +33,9 @@ pub use call::{CallError, ResponseBody, ResponseFuture};
 mod channel;
 pub(crate) use channel::Http2;
 pub use channel::{Closed, Connection};
+
+mod stream_end;
+pub use stream_end::stream_end;
 
 mod first_frame;
 mod tasks;

@@ -57,6 +57,25 @@ pub trait Dial: fmt::Debug + Send + Sync {
     /// # Cancel safety
     /// Must be cancel-safe: the future is dropped when the time for dialling is over.
     async fn dial(&self, address: &ServerAddress) -> Result<BoxStream, DialError>;
+
+    /// The sockets that would be tried for `address`, or for the proxy before it: for a
+    /// [diagnosis](crate::diagnosis). None where the dialler does not say, which is the default.
+    ///
+    /// # Errors
+    /// [`DialError::Resolve`] and [`DialError::NoAddress`].
+    ///
+    /// # Cancel safety
+    /// Must be cancel-safe, as [`dial`](Self::dial).
+    async fn lookup(&self, address: &ServerAddress) -> Result<Vec<SocketAddr>, DialError> {
+        let _ = address;
+        Ok(Vec::new())
+    }
+
+    /// The proxy on the way to `address`: for a [diagnosis](crate::diagnosis). Default: none.
+    fn proxy(&self, address: &ServerAddress) -> Option<&ServerAddress> {
+        let _ = address;
+        None
+    }
 }
 
 /// Why no byte stream could be opened.

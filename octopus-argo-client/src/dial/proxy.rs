@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -162,6 +163,14 @@ impl Dial for HttpProxy {
             proxy: self.proxy.clone(),
             source,
         })
+    }
+
+    async fn lookup(&self, address: &ServerAddress) -> Result<Vec<SocketAddr>, DialError> {
+        self.dial.lookup(self.proxy(address).unwrap_or(address)).await
+    }
+
+    fn proxy(&self, address: &ServerAddress) -> Option<&ServerAddress> {
+        (!self.bypass.matches(address)).then_some(&self.proxy)
     }
 }
 

@@ -130,6 +130,10 @@ impl Dial for TcpDial {
         }
         Err(failure)
     }
+
+    async fn lookup(&self, address: &ServerAddress) -> Result<Vec<SocketAddr>, DialError> {
+        Self::lookup(self, address).await
+    }
 }
 
 async fn connect(address: SocketAddr) -> io::Result<TcpStream> {

@@ -11,6 +11,7 @@ use octopus_argo_core::{KeyPin, Thumbprint};
 use ring::digest;
 use rustls::ClientConfig;
 use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::CertificateDer;
 
@@ -106,9 +107,16 @@ impl Tls {
     }
 }
 
+/// Accepts every certificate, for a look at a server that did not prove who it is. Nothing secret may be sent to it.
+pub(crate) fn danger_anything() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = verify::Anything::new(&provider);
+    client_config(provider, verifier)
+}
+
 fn client_config(
     provider: Arc<CryptoProvider>,
-    verifier: verify::Verifier,
+    verifier: impl ServerCertVerifier + 'static,
 ) -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -18,6 +18,12 @@ impl KnownEnvironment {
         }
     }
 
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// What is sent for it: the slug, or the name where there is none.
     #[must_use]
     pub fn reference(&self) -> &str {

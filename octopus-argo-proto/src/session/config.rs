@@ -170,6 +170,12 @@ impl Config {
         self
     }
 
+    /// The gateway version that a server recommends, if it does.
+    #[must_use]
+    pub fn recommended(&self) -> Option<&str> {
+        Some(self.recommended_gateway_version.as_str()).filter(|version| !version.is_empty())
+    }
+
     /// What is kept to be sent again, at most.
     pub(super) fn replay(&self) -> u64 {
         self.replay_buffer.max(MAX_PACKET as u64)

@@ -113,6 +113,7 @@ impl TunnelService {
             session: id,
             link,
             registry: self.registry.clone(),
+            recommended: self.config.recommended().map(str::to_owned),
             place,
         };
         self.registry.tasks.spawn(task.run().instrument(span));

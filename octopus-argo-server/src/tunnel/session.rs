@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use octopus_argo_core::health::octopus::{ArgoProbe, Connectivity, OctopusLink};
 use octopus_argo_proto::link::{Link, Notice};
-use octopus_argo_proto::session::{Attachment, CloseReason, GoodbyeReason, SessionId};
+use octopus_argo_proto::session::{Attachment, CloseReason, GoodbyeReason, Peer, SessionId};
 use octopus_argo_proto::tunnel::Incoming;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -13,7 +14,8 @@ use tracing::Instrument as _;
 use crate::admission::Place;
 use crate::follow::follow;
 use crate::registry::Registry;
-use crate::{GatewayId, ServerEvent};
+use crate::version::is_older;
+use crate::{GatewayId, Installation, ServerEvent};
 
 /// How long a goodbye may take to go out.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -54,6 +56,8 @@ pub(super) struct Task {
     pub(super) session: SessionId,
     pub(super) link: Link,
     pub(super) registry: Arc<Registry>,
+    /// The gateway version that the server recommends.
+    pub(super) recommended: Option<String>,
     /// Kept until the end, so that a session that drains can be ended too.
     pub(super) place: Place,
 }
@@ -63,9 +67,35 @@ impl Task {
         let reason = self.drive().await;
         tracing::info!(error = &reason as &dyn std::error::Error, "disconnected");
         if self.registry.detach(&self.gateway, self.session) {
+            self.registry
+                .sightings
+                .connected(&self.gateway, Installation::default());
+            let health = Connectivity::Checked(OctopusLink::Down, ArgoProbe::NotTested).health();
+            self.registry
+                .checked(&self.gateway, health, Installation::default());
             self.registry.tell(ServerEvent::Disconnected {
                 gateway: self.gateway,
                 reason,
+            });
+        }
+    }
+
+    /// Notes who it is, and tells if it should be newer.
+    fn seen(&self, peer: &Peer) {
+        let installation = Installation {
+            gateway_version: Some(peer.version.clone()).filter(|version| !version.is_empty()),
+            ..Installation::default()
+        };
+        self.registry.sightings.connected(&self.gateway, installation);
+        let Some(recommended) = &self.recommended else {
+            return;
+        };
+        if is_older(&peer.version, recommended) == Some(true) {
+            tracing::info!(peer.version = %peer.version, recommended, "an older version than recommended");
+            self.registry.tell(ServerEvent::Outdated {
+                gateway: self.gateway.clone(),
+                version: peer.version.clone(),
+                recommended: recommended.clone(),
             });
         }
     }
@@ -90,6 +120,7 @@ impl Task {
                             continue;
                         }
                         self.registry.attach(&self.gateway, &self.link, &peer, retire.clone());
+                        self.seen(&peer);
                         let follow = follow(self.gateway.clone(), self.registry.clone());
                         let task = self.registry.tasks.spawn(follow.in_current_span());
                         _follower = Some(AbortOnDropHandle::new(task));

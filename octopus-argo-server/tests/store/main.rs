@@ -3,14 +3,21 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on has failed"
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and says what it saw"
 )]
 
 mod conformance;
+#[cfg(feature = "sqlite")]
+mod kill;
 mod races;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod support;
 
-/// One test a rule, against a store that `$open` makes. What it gives beside the store lives as long as the test.
+/// One test a rule, against a store that `$open` makes, or none where that says so. What it gives beside the store lives
+/// as long as the test.
 macro_rules! conformance {
     ($name:ident, $open:expr) => {
         mod $name {
@@ -47,10 +54,15 @@ macro_rules! conformance {
     (@tests $open:expr; $($module:ident::$case:ident;)+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $case() {
-            let Some((store, _kept)) = $open.await else { return };
+            let Some((store, kept)) = $open.await else { return };
             support::soon($module::$case(store)).await;
+            support::Kept::end(kept).await;
         }
     )+};
 }
 
 conformance!(memory, support::memory());
+#[cfg(feature = "sqlite")]
+conformance!(sqlite_file, support::sqlite());
+#[cfg(feature = "postgres")]
+conformance!(postgres, support::postgres());

@@ -17,9 +17,89 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     done.expect("it takes for ever")
 }
 
+/// What is there for a test besides its store, and goes when it is over.
+pub(crate) trait Kept {
+    async fn end(self);
+}
+
+impl Kept for () {
+    async fn end(self) {}
+}
+
 #[allow(clippy::unused_async, reason = "the others are")]
 pub(crate) async fn memory() -> Option<(Store, ())> {
     Some((Arc::new(MemoryStore::default()), ()))
+}
+
+#[cfg(feature = "sqlite")]
+pub(crate) async fn sqlite() -> Option<(Store, tempfile::TempDir)> {
+    let folder = tempfile::tempdir().unwrap();
+    let store = octopus_argo_server::SqliteStore::open(&folder.path().join("test.db"))
+        .await
+        .unwrap();
+    Some((Arc::new(store), folder))
+}
+
+#[cfg(feature = "sqlite")]
+impl Kept for tempfile::TempDir {
+    async fn end(self) {
+        self.close().unwrap();
+    }
+}
+
+/// A schema of its own in the database that `DATABASE_URL` names; nothing where it names none.
+#[cfg(feature = "postgres")]
+pub(crate) async fn postgres() -> Option<(Store, Schema)> {
+    use sqlx::Connection as _;
+
+    let Ok(url) = std::env::var("DATABASE_URL") else {
+        eprintln!("SKIPPED: DATABASE_URL is not set, so nothing was tested against Postgres");
+        return None;
+    };
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    let name = format!("octopus_argo_test_{}", random());
+    execute(&mut connection, format!("CREATE SCHEMA {name}")).await;
+    let joint = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{joint}options[search_path]={name}");
+    let store = octopus_argo_server::PostgresStore::connect(&url.into())
+        .await
+        .unwrap();
+    let store = Arc::new(store);
+    let schema = Schema {
+        name,
+        connection,
+        store: store.clone(),
+    };
+    Some((store, schema))
+}
+
+#[cfg(feature = "postgres")]
+pub(crate) struct Schema {
+    name: String,
+    connection: sqlx::PgConnection,
+    store: Arc<octopus_argo_server::PostgresStore>,
+}
+
+#[cfg(feature = "postgres")]
+impl Kept for Schema {
+    async fn end(mut self) {
+        self.store.close().await;
+        let drop = format!("DROP SCHEMA {} CASCADE", self.name);
+        execute(&mut self.connection, drop).await;
+    }
+}
+
+#[cfg(feature = "postgres")]
+async fn execute(connection: &mut sqlx::PgConnection, sql: String) {
+    sqlx::raw_sql(&sql).execute(connection).await.unwrap();
+}
+
+/// A number that nobody else has.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) fn random() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes)
 }
 
 pub(crate) fn space(id: &str) -> SpaceId {

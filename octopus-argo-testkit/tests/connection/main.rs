@@ -9,7 +9,9 @@
 
 mod support;
 
+mod diagnosis;
 mod end;
+mod ends;
 mod plain;
 mod secure;
 mod wire;

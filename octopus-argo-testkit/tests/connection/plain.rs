@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use octopus_argo_client::connection::{Config, ConnectError, Http2Error, connect};
+use octopus_argo_client::connection::{Config, ConnectError, Http2Error, check_health, connect};
 use octopus_argo_client::credentials::{ClientId, CredentialProvider, Credentials, CredentialsError};
 use octopus_argo_client::dial::{BoxStream, Dial, DialError};
 use octopus_argo_client::tls::{Tls, TlsError};
@@ -193,6 +193,21 @@ async fn a_server_that_answers_no_ping_is_given_up_after_90_s_of_silence() {
     assert!(connection.is_closed());
     let status = check(&connection).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_health_check_has_its_own_limit() {
+    let (dial, mut far) = pipe();
+    far.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    let config = plain_config(([127, 0, 0, 1], 1).into()).dial(dial);
+    let connection = connect(&config).await.unwrap();
+    let start = tokio::time::Instant::now();
+    let error = check_health(&connection).await.unwrap_err();
+    assert_eq!(start.elapsed().as_secs(), 15);
+    assert_eq!(
+        error.to_string(),
+        "the server did not answer a health check within 15s"
+    );
 }
 
 #[tokio::test]

@@ -207,6 +207,28 @@ async fn the_compatible_mode_takes_a_chain_or_else_the_thumbprint() {
 }
 
 #[tokio::test]
+async fn the_cryptography_of_the_process_is_neither_read_nor_set() {
+    within(async {
+        let leaf = Authority::new().identity();
+        let serving = serve_tls(&leaf).await;
+        let tls = Tls::pinned(leaf.identity.thumbprint());
+        assert!(attempt(serving.local_addr(), HOST, &tls).await.is_ok());
+        assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+        // One that can do nothing, as another crate in the process might choose another than ours.
+        let useless = rustls::crypto::CryptoProvider {
+            cipher_suites: Vec::new(),
+            kx_groups: Vec::new(),
+            ..rustls::crypto::ring::default_provider()
+        };
+        useless.install_default().unwrap();
+        let serving = serve_tls(&leaf).await;
+        let connection = attempt(serving.local_addr(), HOST, &tls).await.unwrap();
+        assert_eq!(check(&connection).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn tls_towards_plaintext_and_the_reverse_are_told_apart() {
     within(async {
         let (serving, _) = serve(octopus_argo_server::listen::Listen::danger_plaintext()).await;

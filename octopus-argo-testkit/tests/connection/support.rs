@@ -14,6 +14,7 @@ use octopus_argo_client::dial::{BoxStream, Dial, DialError, TcpDial};
 use octopus_argo_client::tls::{Roots, Tls, TlsError};
 use octopus_argo_server::listen::{Identity, Listen, Peer, Serving};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic_health::pb::health_client::HealthClient;
@@ -52,6 +53,15 @@ impl Authority {
 
     pub(crate) fn roots(&self) -> Roots {
         Roots::empty().with_pem(self.pem.as_bytes()).unwrap()
+    }
+
+    /// For a server that is not ours.
+    pub(crate) fn certificate_and_key(&self) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![HOST.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        (certificate.der().clone(), key)
     }
 
     pub(crate) fn identity(&self) -> Leaf {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use octopus_argo_client::connection::{Config, ConnectError, Connection, HealthError, check_health, connect};
+use octopus_argo_client::credentials::{CredentialProvider, Credentials, CredentialsError};
 use octopus_argo_client::dial::{DialError, Resolve, TcpDial};
 use octopus_argo_client::tls::{Tls, TlsError};
 use octopus_argo_client::{Gateway, GatewayEvent, GatewayState, Stopped};
@@ -191,29 +192,35 @@ async fn an_outage_is_told_once_and_so_is_its_end() {
 
     health.set_service_status("", ServingStatus::NotServing).await;
     // Several connections in a row find it so.
-    let mut failed = 0;
-    while failed < 3 {
-        let event = events.until(|event| Some(event.clone())).await;
-        if let GatewayEvent::ConnectFailed { error, .. } = &event {
-            assert!(matches!(error, ConnectError::Unhealthy { .. }), "{error:?}");
-            failed += 1;
+    soon(async {
+        let mut failed = 0;
+        while failed < 3 {
+            let event = events.until(|event| Some(event.clone())).await;
+            if let GatewayEvent::ConnectFailed { error, .. } = &event {
+                assert!(matches!(error, ConnectError::Unhealthy { .. }), "{error:?}");
+                failed += 1;
+            }
+            all.push(event);
         }
-        all.push(event);
-    }
+    })
+    .await;
     assert_eq!(gateway.state(), GatewayState::Connecting);
     assert!(matches!(
         gateway.last_failure(),
         Some(ConnectError::Unhealthy { .. })
     ));
     health.set_service_status("", ServingStatus::Serving).await;
-    loop {
-        let event = events.until(|event| Some(event.clone())).await;
-        let connected = matches!(event, GatewayEvent::Connected(_) | GatewayEvent::Resumed);
-        all.push(event);
-        if connected {
-            break;
+    soon(async {
+        loop {
+            let event = events.until(|event| Some(event.clone())).await;
+            let connected = matches!(event, GatewayEvent::Connected(_) | GatewayEvent::Resumed);
+            all.push(event);
+            if connected {
+                break;
+            }
         }
-    }
+    })
+    .await;
     assert_eq!(downs_and_ups(all), ["down", "up"]);
     assert!(gateway.last_failure().is_none());
     soon(gateway.shutdown(Duration::from_secs(5))).await;
@@ -287,6 +294,58 @@ async fn a_refused_certificate_never_shows_as_a_time_out() {
         ),
         "{error:?}"
     );
+}
+
+/// Where a token is kept, and another is put.
+#[derive(Clone, Debug)]
+struct Vault(Arc<Mutex<Credentials>>);
+
+#[async_trait::async_trait]
+impl CredentialProvider for Vault {
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_needs_no_restart() {
+    let octopus = Octopus::start().await;
+    let vault = Vault(Arc::new(Mutex::new(
+        octopus.credential(GATEWAY, "ArgoCDGateways-1"),
+    )));
+    let address = octopus.serving.local_addr().to_string().parse().unwrap();
+    let config = Config::new(address, &Tls::pinned(octopus.thumbprint), vault.clone()).unwrap();
+    let gateway = Gateway::builder(config).health_checks(often()).start().unwrap();
+    let mut events = Events::new(gateway.events());
+    soon(gateway.connected(Duration::from_secs(20))).await.unwrap();
+
+    // First the gateway's copy, then the server's: the session goes on with the old one until a check is refused.
+    let token = GatewayToken::generate().unwrap();
+    *vault.0.lock().unwrap() = credentials(GATEWAY, &token);
+    octopus.store.set_credential(&GATEWAY.parse().unwrap(), &token);
+    let error = events
+        .until(|event| match event {
+            GatewayEvent::Down { error } => Some(error.clone()),
+            _ => None,
+        })
+        .await;
+    assert!(
+        matches!(
+            error,
+            ConnectError::Unhealthy {
+                source: HealthError::Refused { .. },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    events
+        .until(|event| matches!(event, GatewayEvent::Up { .. }).then_some(()))
+        .await;
+    events
+        .until(|event| matches!(event, GatewayEvent::Connected(_) | GatewayEvent::Resumed).then_some(()))
+        .await;
+    soon(gateway.shutdown(Duration::from_secs(5))).await;
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod errors;
 mod fencing;
 mod handle;
 mod health;
+mod instances;
 mod inventory;
 mod places;
 mod policy;

@@ -4,6 +4,10 @@ use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use octopus_argo_client::connection::{check_health, connect};
+use octopus_argo_client::credentials::Credentials;
+use octopus_argo_client::diagnosis::{Options, diagnose};
+use octopus_argo_client::dial::HttpProxy;
 use octopus_argo_client::{ArgoCdProblem, ArgoCdState, Gateway, GatewayEvent, Policy, Stopped};
 use octopus_argo_proto::argocd::application::application_service_client::ApplicationServiceClient;
 use octopus_argo_proto::argocd::application::{
@@ -16,8 +20,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use crate::support::{
-    ARGO_CD_TOKEN, Events, GATEWAY, Octopus, Relay, app, argo_cd, beside, chain, complete, connected,
-    credentials, disconnected, id, reachable, soon,
+    ARGO_CD_TOKEN, Events, GATEWAY, Octopus, PROXY_PASSWORD, Relay, app, argo_cd, beside, chain, complete,
+    connect_proxy, connected, credentials, disconnected, id, reachable, soon,
 };
 
 /// Writes down everything that any crate tells, at every level.
@@ -139,6 +143,9 @@ async fn tokens_are_in_no_log_error_or_debug() {
         wrong.secret().expose_secret(),
         ARGO_CD_TOKEN,
         "argo-cd-token-that-nobody-may-see",
+        PROXY_PASSWORD,
+        // The same as it is sent.
+        "YXJnbzpwcm94eS1wYXNzd29yZC10aGF0LW5vYm9keS1tYXktc2Vl",
     ] {
         let at = text.lines().find(|line| line.contains(secret));
         assert!(at.is_none(), "a token: {}", at.unwrap_or_default());
@@ -193,22 +200,7 @@ async fn the_whole_flow(log: &Everything, token: &GatewayToken, wrong: &GatewayT
         octopus.gateway(),
     ));
 
-    // List, logs, and what is not allowed.
-    let mut api = ApplicationServiceClient::new(octopus.gateway());
-    let listed = soon(api.list(ApplicationQuery::default())).await.unwrap();
-    log.show(&listed);
-    let query = ApplicationPodLogsQuery {
-        name: "web".to_owned(),
-        ..ApplicationPodLogsQuery::default()
-    };
-    let mut lines = soon(api.pod_logs(query)).await.unwrap().into_inner();
-    while let Some(line) = soon(lines.message()).await.unwrap() {
-        log.show(&line);
-    }
-    let denied = soon(api.sync(ApplicationSyncRequest::default()))
-        .await
-        .unwrap_err();
-    log.show(&(&denied, chain(&denied)));
+    calls(log, &octopus).await;
 
     // A wrong token.
     let config = octopus.config(&credentials("somebody-else", wrong));
@@ -220,6 +212,14 @@ async fn the_whole_flow(log: &Everything, token: &GatewayToken, wrong: &GatewayT
     server
         .until(|event| matches!(event, ServerEvent::Refused { .. }).then_some(()))
         .await;
+
+    through_a_proxy(
+        log,
+        &octopus,
+        &credentials_of,
+        &credentials("somebody-else", wrong),
+    )
+    .await;
 
     // A token that Argo CD has forgotten.
     let down = sim.shutdown(grace).await;
@@ -233,6 +233,7 @@ async fn the_whole_flow(log: &Everything, token: &GatewayToken, wrong: &GatewayT
             _ => None,
         })
         .await;
+    let mut api = ApplicationServiceClient::new(octopus.gateway());
     let refused = soon(api.list(ApplicationQuery::default())).await.unwrap_err();
     log.show(&(
         &problem,
@@ -258,4 +259,49 @@ async fn the_whole_flow(log: &Everything, token: &GatewayToken, wrong: &GatewayT
         log.show(&event);
     }
     drop(sim);
+}
+
+/// List, logs, and what is not allowed.
+async fn calls(log: &Everything, octopus: &Octopus) {
+    let mut api = ApplicationServiceClient::new(octopus.gateway());
+    let listed = soon(api.list(ApplicationQuery::default())).await.unwrap();
+    log.show(&listed);
+    let query = ApplicationPodLogsQuery {
+        name: "web".to_owned(),
+        ..ApplicationPodLogsQuery::default()
+    };
+    let mut lines = soon(api.pod_logs(query)).await.unwrap().into_inner();
+    while let Some(line) = soon(lines.message()).await.unwrap() {
+        log.show(&line);
+    }
+    let denied = soon(api.sync(ApplicationSyncRequest::default()))
+        .await
+        .unwrap_err();
+    log.show(&(&denied, chain(&denied)));
+}
+
+/// Health checks and a diagnosis, through a proxy that wants a password.
+async fn through_a_proxy(log: &Everything, octopus: &Octopus, right: &Credentials, wrong: &Credentials) {
+    let (proxy, _proxy) = connect_proxy().await;
+    let through = HttpProxy::new(&proxy.to_string()).unwrap();
+    let through = through
+        .basic_auth("argo", &PROXY_PASSWORD.to_owned().into())
+        .unwrap();
+    log.show(&through);
+    for credentials in [right, wrong] {
+        let config = octopus.config(credentials).dial(through.clone());
+        let diagnosis = soon(diagnose(&config, &Options::new())).await;
+        log.show(&(&config, &diagnosis, diagnosis.to_string()));
+        assert_eq!(diagnosis.is_good(), std::ptr::eq(credentials, right));
+        let connection = soon(connect(&config)).await.unwrap();
+        log.show(&(&connection, soon(check_health(&connection)).await));
+    }
+    let refused = HttpProxy::new(&proxy.to_string()).unwrap();
+    let refused = refused
+        .basic_auth("argo", &format!("not-{PROXY_PASSWORD}").into())
+        .unwrap();
+    let config = octopus.config(right).dial(refused);
+    let error = soon(connect(&config)).await.unwrap_err();
+    assert!(!error.is_retryable());
+    log.show(&(&config, &error, chain(&error)));
 }

@@ -309,6 +309,45 @@ impl Dial for Signpost {
     }
 }
 
+pub(crate) const PROXY_PASSWORD: &str = "proxy-password-that-nobody-may-see";
+
+/// An HTTP proxy that wants a password. Dropping the set ends it.
+pub(crate) async fn connect_proxy() -> (SocketAddr, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut sockets = JoinSet::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            sockets.spawn(pass_on(socket));
+        }
+    });
+    (address, tasks)
+}
+
+async fn pass_on(mut socket: TcpStream) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = socket.read_u8().await else {
+            return;
+        };
+        request.push(byte);
+    }
+    let request = String::from_utf8(request).unwrap();
+    // "argo:" and the password, in base64.
+    if !request.contains("Basic YXJnbzpwcm94eS1wYXNzd29yZC10aGF0LW5vYm9keS1tYXktc2Vl\r\n") {
+        let _ = socket
+            .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+            .await;
+        return;
+    }
+    let mut server = TcpStream::connect(request.split(' ').nth(1).unwrap())
+        .await
+        .unwrap();
+    let _ = socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+    let _ = tokio::io::copy_bidirectional(&mut socket, &mut server).await;
+}
+
 /// A TCP relay, so that there is a connection to cut. Counts what the gateway sends. Dropping it ends everything.
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
