@@ -124,7 +124,7 @@ where
         Self {
             call,
             limit,
-            deadline: Instant::now() + limit,
+            deadline: after(limit),
             state: State::Opening(Box::pin(opening)),
         }
     }
@@ -160,6 +160,13 @@ where
             }
         }
     }
+}
+
+/// A limit that no clock reaches is 30 years.
+fn after(limit: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(limit)
+        .unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 86_400))
 }
 
 impl<A> std::fmt::Debug for Answers<A> {
