@@ -23,13 +23,12 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         proptest::collection::vec((1_u8..16, 0_u8..3, inner), 0..6).prop_map(|fields| {
             let mut bytes = Vec::new();
             for (number, kind, value) in fields {
-                match kind {
-                    0 => bytes.extend([number << 3, value.first().copied().unwrap_or(0) & 0x7f]),
-                    _ => {
-                        let value = value.get(..value.len().min(100)).unwrap_or_default();
-                        bytes.extend([number << 3 | 2, u8::try_from(value.len()).unwrap()]);
-                        bytes.extend(value);
-                    }
+                if kind == 0 {
+                    bytes.extend([number << 3, value.first().copied().unwrap_or(0) & 0x7f]);
+                } else {
+                    let value = value.get(..value.len().min(100)).unwrap_or_default();
+                    bytes.extend([number << 3 | 2, u8::try_from(value.len()).unwrap()]);
+                    bytes.extend(value);
                 }
             }
             bytes

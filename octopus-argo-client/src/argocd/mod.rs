@@ -171,6 +171,7 @@ impl fmt::Debug for ArgoCd {
         f.debug_struct("ArgoCd")
             .field("channel", &self.channel)
             .field("tokens", &self.tokens)
+            .field("relist", &self.relist)
             .finish()
     }
 }

@@ -71,7 +71,8 @@ where
             .unary(timed(request, limit), path, ProstCodec::default())
             .await
     };
-    match timeout(limit, work).await {
+    // Boxed: tonic's future has several KiB, and callers would hold one for each call they may make.
+    match timeout(limit, Box::pin(work)).await {
         Ok(Ok(answer)) => Ok(answer.into_inner()),
         Ok(Err(status)) => Err(ApiError::from_status(call, limit, status)),
         Err(_) => Err(ApiError::late(call, limit)),
