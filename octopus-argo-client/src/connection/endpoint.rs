@@ -71,7 +71,11 @@ impl Endpoint {
     }
 
     /// TLS with settings that verify nothing.
-    pub(crate) fn danger_trusting_anyone(server: ServerAddress, config: rustls::ClientConfig, peer: Peer) -> Self {
+    pub(crate) fn danger_trusting_anyone(
+        server: ServerAddress,
+        config: rustls::ClientConfig,
+        peer: Peer,
+    ) -> Self {
         Self {
             tls: Some(TlsSetup::new(None, config, &server, peer)),
             ..Self::danger_plaintext(server, peer)
