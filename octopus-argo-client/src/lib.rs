@@ -58,8 +58,8 @@ pub mod tls;
 #[cfg(feature = "registration")]
 pub mod registration;
 
-mod argocd;
-pub use argocd::{ArgoCd, ArgoCdChannel, ArgoCdConfigError, TokenError};
+pub mod argocd;
+pub use argocd::ArgoCd;
 
 mod forward;
 pub use forward::{Method, Policy};

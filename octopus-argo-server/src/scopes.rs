@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn what_gateways_send_and_what_records_say_is_seen_at_once() {
-        let registry = Registry::new(CancellationToken::new());
+        let registry = Registry::new(CancellationToken::new(), None);
         let scopes = &registry.scopes;
         let send = |name: &str, changes: Vec<Change>| {
             let gateway = gateway(name);
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_list_that_is_older_than_a_change_changes_nothing() {
-        let registry = Registry::new(CancellationToken::new());
+        let registry = Registry::new(CancellationToken::new(), None);
         let scopes = &registry.scopes;
         let before = scopes.changes();
         assert!(scopes.reconcile(before, &[record(1, "g1"), record(2, "g2")], &registry));

@@ -12,13 +12,18 @@ use tokio::sync::Mutex;
 use tonic::body::Body;
 use tower_service::Service;
 
-use crate::connection::{CallError, Endpoint, Http2, ResponseBody};
+use super::web::Web;
+use crate::connection::{CallError, Endpoint, Http2};
 
-/// Argo CD's API server as a service that tonic's generated clients work over. Cloning shares the connection, which is
-/// made with the first call and made again when it is gone.
+/// Argo CD's API server as a service that tonic's generated clients work over, without any token. Cloning shares the
+/// connection, which is made with the first call and made again when it is gone.
 #[derive(Clone)]
-pub struct ArgoCdChannel {
-    shared: Arc<Shared>,
+pub struct ArgoCdChannel(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Http2(Arc<Shared>),
+    Web(Arc<Web>),
 }
 
 struct Shared {
@@ -37,19 +42,32 @@ struct Held {
 }
 
 impl ArgoCdChannel {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
-        let shared = Shared {
+    pub(super) fn http2(endpoint: Endpoint) -> Self {
+        Self(Kind::Http2(Arc::new(Shared::new(endpoint))))
+    }
+
+    pub(super) fn web(web: Web) -> Self {
+        Self(Kind::Web(Arc::new(web)))
+    }
+}
+
+impl Shared {
+    fn new(endpoint: Endpoint) -> Self {
+        Self {
             endpoint,
             held: Mutex::default(),
             attempts: AtomicU64::new(0),
-        };
-        Self {
-            shared: Arc::new(shared),
         }
     }
 
+    /// Makes no more calls on this connection. Those that are on it go on.
+    async fn leave(&self, connection: &Http2) {
+        let mut held = self.held.lock().await;
+        held.connection.take_if(|held| held.is(connection));
+    }
+
     async fn connection(&self) -> Result<Http2, CallError> {
-        let shared = &*self.shared;
+        let shared = self;
         let seen = shared.attempts.load(Ordering::Acquire);
         let mut held = shared.held.lock().await;
         if let Some(connection) = held
@@ -77,28 +95,42 @@ impl ArgoCdChannel {
 }
 
 impl Service<Request<Body>> for ArgoCdChannel {
-    type Response = Response<ResponseBody>;
+    type Response = Response<Body>;
     type Error = CallError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, CallError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, CallError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let channel = self.clone();
-        Box::pin(async move {
-            let mut connection = channel.connection().await?;
-            std::future::poll_fn(|cx| connection.poll_ready(cx)).await?;
-            connection.call(request).await
-        })
+        match self.0.clone() {
+            Kind::Http2(shared) => Box::pin(async move {
+                let mut connection = shared.connection().await?;
+                match connection.try_send(request).await {
+                    Ok(response) => Ok(response.map(Body::new)),
+                    Err((_, Some(unsent))) => {
+                        shared.leave(&connection).await;
+                        let mut connection = shared.connection().await?;
+                        Ok(connection.call(unsent).await?.map(Body::new))
+                    }
+                    Err((error, None)) => Err(error),
+                }
+            }),
+            Kind::Web(web) => Box::pin(async move { web.call(request).await }),
+        }
     }
 }
 
 impl fmt::Debug for ArgoCdChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (endpoint, root) = match &self.0 {
+            Kind::Http2(shared) => (&shared.endpoint, None),
+            Kind::Web(web) => (web.endpoint(), Some(web.root())),
+        };
         f.debug_struct("ArgoCdChannel")
-            .field("endpoint", &self.shared.endpoint)
+            .field("endpoint", endpoint)
+            .field("grpc_web", &root)
             .finish_non_exhaustive()
     }
 }
@@ -116,7 +148,7 @@ mod tests {
     async fn those_who_wait_share_a_failure() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string().parse().unwrap();
-        let channel = ArgoCdChannel::new(Endpoint::danger_plaintext(address, Peer::ArgoCd));
+        let channel = Shared::new(Endpoint::danger_plaintext(address, Peer::ArgoCd));
         let calls = async { tokio::join!(channel.connection(), channel.connection(), channel.connection()) };
         // Each connection is closed as soon as it stands, so an attempt fails only after it was counted.
         let accepted = AtomicU64::new(0);

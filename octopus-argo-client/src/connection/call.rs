@@ -32,7 +32,18 @@ impl CallError {
         &self.status
     }
 
-    pub(super) fn from_hyper(error: hyper::Error) -> Self {
+    pub(crate) fn new(code: Code, words: &'static str, source: impl Error + Send + Sync + 'static) -> Self {
+        let mut status = Status::new(code, words);
+        status.set_source(Arc::new(source));
+        Self { status }
+    }
+
+    /// The request's own body failed.
+    pub(crate) fn of_request(status: Status) -> Self {
+        Self { status }
+    }
+
+    pub(crate) fn from_hyper(error: hyper::Error) -> Self {
         let (code, words) = find(&error).map_or((Code::Unavailable, "the connection is gone"), classify);
         let mut status = Status::new(code, words);
         status.set_source(Arc::new(error));
@@ -144,6 +155,15 @@ impl fmt::Debug for ResponseFuture {
 pub struct ResponseBody {
     body: Incoming,
     _shared: Arc<Shared>,
+}
+
+impl ResponseBody {
+    pub(super) fn new(body: Incoming, shared: Arc<Shared>) -> Self {
+        Self {
+            body,
+            _shared: shared,
+        }
+    }
 }
 
 impl Body for ResponseBody {

@@ -127,6 +127,44 @@ impl Http2 {
         // The sender is gone where the task was cancelled.
         closed.borrow().is_some() || closed.has_changed().is_err()
     }
+
+    /// Whether both are the same connection.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// As a call. Gives the request back where nothing of it was sent: the server has said goodbye meanwhile, and this
+    /// connection only still serves the calls that are on it.
+    pub(crate) async fn try_send(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<ResponseBody>, (CallError, Option<Request<Body>>)> {
+        let request = self.prepared(request).map_err(|error| (error, None))?;
+        let shared = self.shared.clone();
+        match self.sender.try_send_request(request).await {
+            Ok(response) => Ok(response.map(|body| ResponseBody::new(body, shared))),
+            Err(mut failed) => {
+                let unsent = failed.take_message();
+                Err((CallError::from_hyper(failed.into_error()), unsent))
+            }
+        }
+    }
+
+    fn prepared(&self, mut request: Request<Body>) -> Result<Request<Body>, CallError> {
+        // Generated clients leave scheme and authority to the transport, and HTTP/2 cannot do without.
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = Some(self.shared.scheme.clone());
+        parts.authority = Some(self.shared.authority.clone());
+        parts
+            .path_and_query
+            .get_or_insert_with(|| PathAndQuery::from_static("/"));
+        *request.uri_mut() = Uri::from_parts(parts).map_err(CallError::invalid)?;
+        request
+            .headers_mut()
+            .entry(USER_AGENT)
+            .or_insert(HeaderValue::from_static(PRODUCT));
+        Ok(request)
+    }
 }
 
 /// What calls in flight hold on to. Dropping the last one ends the connection's tasks.
@@ -147,7 +185,7 @@ pub(super) async fn handshake(
 ) -> Result<Http2, Http2Error> {
     let authority =
         Authority::try_from(endpoint.server.authority()).map_err(|error| broken(Some(Arc::new(error))))?;
-    let scheme = if endpoint.verification().uses_tls() {
+    let scheme = if endpoint.uses_tls() {
         Scheme::HTTPS
     } else {
         Scheme::HTTP
@@ -155,7 +193,7 @@ pub(super) async fn handshake(
     let tasks = Tasks::default();
     let guard = tasks.cancel.clone().drop_guard();
     let (stream, first_frame) = FirstFrame::new(stream);
-    let (sender, connection) = builder(&tasks, endpoint.peer)
+    let (sender, connection) = builder(&tasks, endpoint)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(Some(Arc::new(error))))?;
@@ -182,7 +220,7 @@ pub(super) async fn handshake(
     Ok(Http2 { sender, shared })
 }
 
-fn builder(tasks: &Tasks, peer: Peer) -> Builder<Tasks> {
+fn builder(tasks: &Tasks, endpoint: &Endpoint) -> Builder<Tasks> {
     let mut builder = Builder::new(tasks.clone());
     builder
         .timer(TokioTimer::new())
@@ -195,9 +233,9 @@ fn builder(tasks: &Tasks, peer: Peer) -> Builder<Tasks> {
         .max_concurrent_reset_streams(http2::MAX_RESET_STREAMS)
         .max_local_error_reset_streams(http2::MAX_RESET_STREAMS)
         .max_pending_accept_reset_streams(http2::MAX_RESET_STREAMS)
-        .keep_alive_interval(http2::KEEP_ALIVE_INTERVAL)
+        .keep_alive_interval(endpoint.keep_alive)
         .keep_alive_timeout(http2::KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(peer == Peer::Octopus);
+        .keep_alive_while_idle(endpoint.peer == Peer::Octopus);
     builder
 }
 
@@ -235,22 +273,11 @@ impl Service<Request<Body>> for Http2 {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
-        // Generated clients leave scheme and authority to the transport, and HTTP/2 cannot do without.
-        let mut parts = std::mem::take(request.uri_mut()).into_parts();
-        parts.scheme = Some(self.shared.scheme.clone());
-        parts.authority = Some(self.shared.authority.clone());
-        parts
-            .path_and_query
-            .get_or_insert_with(|| PathAndQuery::from_static("/"));
-        match Uri::from_parts(parts) {
-            Ok(uri) => *request.uri_mut() = uri,
-            Err(error) => return ResponseFuture::failed(CallError::invalid(error)),
-        }
-        request
-            .headers_mut()
-            .entry(USER_AGENT)
-            .or_insert(HeaderValue::from_static(PRODUCT));
+    fn call(&mut self, request: Request<Body>) -> ResponseFuture {
+        let request = match self.prepared(request) {
+            Ok(request) => request,
+            Err(error) => return ResponseFuture::failed(error),
+        };
         ResponseFuture::new(self.sender.send_request(request), self.shared.clone())
     }
 }
@@ -265,4 +292,4 @@ impl fmt::Debug for Http2 {
     }
 }
 
-const PRODUCT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+pub(crate) const PRODUCT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

@@ -26,6 +26,8 @@ pub(crate) struct Endpoint {
     pub(crate) dial_timeout: Duration,
     pub(super) handshake_timeout: Duration,
     pub(super) peer: Peer,
+    /// How long the connection is quiet before it is pinged.
+    pub(super) keep_alive: Duration,
 }
 
 /// What is at the other end, where that makes a difference to the connection.
@@ -36,11 +38,14 @@ pub(crate) enum Peer {
     /// An Argo CD server: up to 2.13 it offers no protocol at all, and yet speaks HTTP/2; it ends a connection for pings
     /// while nothing is called, and answers none before the first call.
     ArgoCd,
+    /// The same by gRPC-Web: over HTTP/1.1, and nothing else is offered, because it would not be answered over HTTP/2.
+    ArgoCdWeb,
 }
 
 #[derive(Clone)]
 pub(super) struct TlsSetup {
-    verification: Verification,
+    /// `None` where nothing is verified.
+    verification: Option<Verification>,
     config: Arc<rustls::ClientConfig>,
     name: ServerName<'static>,
 }
@@ -51,17 +56,30 @@ impl Endpoint {
 
     pub(crate) fn new(server: ServerAddress, tls: Option<&Tls>, peer: Peer) -> Result<Self, TlsConfigError> {
         let setup = match tls {
-            Some(tls) => Some(TlsSetup {
-                verification: tls.verification(),
-                config: Arc::new(tls.client_config()?),
-                name: server_name(&server),
-            }),
+            Some(tls) => Some(TlsSetup::new(
+                Some(tls.verification()),
+                tls.client_config()?,
+                &server,
+                peer,
+            )),
             None => None,
         };
         Ok(Self {
             tls: setup,
             ..Self::danger_plaintext(server, peer)
         })
+    }
+
+    /// TLS with settings that verify nothing.
+    pub(crate) fn danger_trusting_anyone(
+        server: ServerAddress,
+        config: rustls::ClientConfig,
+        peer: Peer,
+    ) -> Self {
+        Self {
+            tls: Some(TlsSetup::new(None, config, &server, peer)),
+            ..Self::danger_plaintext(server, peer)
+        }
     }
 
     pub(crate) fn danger_plaintext(server: ServerAddress, peer: Peer) -> Self {
@@ -72,13 +90,27 @@ impl Endpoint {
             dial_timeout: Self::DIAL_TIMEOUT,
             handshake_timeout: Self::HANDSHAKE_TIMEOUT,
             peer,
+            keep_alive: octopus_argo_core::http2::KEEP_ALIVE_INTERVAL,
         }
     }
 
-    pub(crate) fn verification(&self) -> Verification {
+    pub(crate) fn set_keep_alive(&mut self, interval: Duration) {
+        self.keep_alive = interval;
+    }
+
+    pub(crate) fn set_dial(&mut self, dial: Arc<dyn Dial>) {
+        self.dial = dial;
+    }
+
+    pub(crate) fn authority(&self) -> String {
+        self.server.authority()
+    }
+
+    /// How the server has to prove who it is; `None` where it has not to, though there is TLS.
+    pub(crate) fn verification(&self) -> Option<Verification> {
         self.tls
             .as_ref()
-            .map_or(Verification::Plaintext, |tls| tls.verification)
+            .map_or(Some(Verification::Plaintext), |tls| tls.verification)
     }
 
     pub(crate) fn uses_tls(&self) -> bool {
@@ -88,7 +120,7 @@ impl Endpoint {
     /// The same server without any proof of who it is. Nothing secret may be sent to it.
     pub(crate) fn danger_unverified(&self, config: Arc<rustls::ClientConfig>) -> Self {
         let tls = TlsSetup {
-            verification: Verification::default(),
+            verification: None,
             config,
             name: server_name(&self.server),
         };
@@ -108,18 +140,23 @@ impl Endpoint {
 
     /// Connects once. Each stage has its limit.
     pub(crate) async fn connect(&self) -> Result<Http2, ConnectError> {
+        let (stream, certificate) = self.stream().await?;
+        let begun = self.begin(stream, certificate).await;
+        begun.map_err(|source| ConnectError::Http2 {
+            address: self.server.clone(),
+            source,
+        })
+    }
+
+    /// The first two stages: a byte stream to a server that has proved who it is, and the certificate that it showed.
+    pub(crate) async fn stream(&self) -> Result<(BoxStream, Option<Thumbprint>), ConnectError> {
         let address = || self.server.clone();
         let stream = self.open().await.map_err(|source| ConnectError::Dial {
             address: address(),
             source,
         })?;
         let secured = self.secure(stream, None).await;
-        let (stream, certificate) = secured.map_err(|source| ConnectError::Tls {
-            address: address(),
-            source,
-        })?;
-        let begun = self.begin(stream, certificate).await;
-        begun.map_err(|source| ConnectError::Http2 {
+        secured.map_err(|source| ConnectError::Tls {
             address: address(),
             source,
         })
@@ -156,7 +193,9 @@ impl Endpoint {
         let stream = limited(limit, handshake, TlsError::Timeout { after: limit }).await?;
         // A server without ALPN is let through by rustls.
         match (stream.get_ref().1.alpn_protocol(), self.peer) {
-            (Some(ALPN_H2), _) | (None, Peer::ArgoCd) => {}
+            (Some(ALPN_H2), Peer::Octopus | Peer::ArgoCd)
+            | (None, Peer::ArgoCd | Peer::ArgoCdWeb)
+            | (Some(ALPN_HTTP_1_1), Peer::ArgoCdWeb) => {}
             _ => return Err(TlsError::NoHttp2),
         }
         let certificate = leaf(&stream).map(|der| thumbprint(der));
@@ -186,6 +225,26 @@ impl fmt::Debug for Endpoint {
             .finish_non_exhaustive()
     }
 }
+
+impl TlsSetup {
+    fn new(
+        verification: Option<Verification>,
+        mut config: rustls::ClientConfig,
+        server: &ServerAddress,
+        peer: Peer,
+    ) -> Self {
+        if peer == Peer::ArgoCdWeb {
+            config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
+        }
+        Self {
+            verification,
+            config: Arc::new(config),
+            name: server_name(server),
+        }
+    }
+}
+
+const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
 
 fn leaf(stream: &TlsStream<BoxStream>) -> Option<&CertificateDer<'static>> {
     stream.get_ref().1.peer_certificates().and_then(<[_]>::first)

@@ -31,8 +31,8 @@ mod call;
 pub use call::{CallError, ResponseBody, ResponseFuture};
 
 mod channel;
-pub(crate) use channel::Http2;
 pub use channel::{Closed, Connection};
+pub(crate) use channel::{Http2, PRODUCT};
 
 mod stream_end;
 pub use stream_end::stream_end;

@@ -8,18 +8,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, Request, Response, header};
+use http::{Request, Response};
 use http_body::{Body as _, Frame};
+use octopus_argo_proto::argocd::REFUSED_BY_GATEWAY;
 use octopus_argo_proto::argocd::application::ApplicationQuery;
 use octopus_argo_proto::prost::Message as _;
 use tonic::Status;
 use tonic::body::Body;
+use tonic::metadata::MetadataValue;
 use tower_service::Service as _;
 
 use policy::Rule;
 pub use policy::{Method, Policy};
 
-use crate::argocd::{ArgoCd, ArgoCdChannel};
+use crate::argocd::{ArgoCd, ArgoCdService};
 use crate::router::Router;
 
 /// The largest request that is looked into, in bytes. Queries are a few hundred.
@@ -28,16 +30,15 @@ const LARGEST_QUERY: usize = 64 << 10;
 /// Forwards what the policy allows, with the gateway's own token.
 #[derive(Clone)]
 pub(crate) struct Forwarder {
-    argo_cd: ArgoCd,
-    channel: ArgoCdChannel,
+    /// Takes off whatever credentials the caller sent, and adds the gateway's own.
+    service: ArgoCdService,
     policy: Policy,
 }
 
 impl Forwarder {
-    pub(crate) fn new(argo_cd: ArgoCd, policy: Policy) -> Self {
+    pub(crate) fn new(argo_cd: &ArgoCd, policy: Policy) -> Self {
         Self {
-            channel: argo_cd.channel(),
-            argo_cd,
+            service: argo_cd.service(),
             policy,
         }
     }
@@ -60,7 +61,7 @@ impl Forwarder {
         match rule {
             Rule::Deny => {
                 let message = format!("the gateway's policy does not allow {path}");
-                return Status::permission_denied(message).into_http();
+                return refused(message).into_http();
             }
             Rule::Allow => {}
             Rule::WithoutRefresh => match without_refresh(request).await {
@@ -68,38 +69,20 @@ impl Forwarder {
                 Err(status) => return status.into_http(),
             },
         }
-        replace_credentials(request.headers_mut(), &self.argo_cd);
-        let mut channel = self.channel;
-        match channel.call(request).await {
-            Ok(response) => response.map(Body::new),
+        let mut service = self.service;
+        match service.call(request).await {
+            Ok(response) => response,
             Err(error) => Status::from_error(error.into()).into_http(),
         }
     }
 }
 
-/// Removes whatever credentials the caller sent, and adds the gateway's own.
-///
-/// Argo CD reads a token from `token`, `authorization` and a cookie, in this order, and an empty one of the first hides
-/// a good one of the second.
-fn replace_credentials(headers: &mut HeaderMap, argo_cd: &ArgoCd) {
-    let foreign: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| carries_credentials(name))
-        .cloned()
-        .collect();
-    for name in foreign {
-        headers.remove(name);
-    }
-    headers.insert(header::AUTHORIZATION, argo_cd.authorization());
-}
-
-fn carries_credentials(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    matches!(
-        name,
-        "authorization" | "token" | "cookie" | "client-id" | "proxy-authorization"
-    ) || name.starts_with("grpc-metadata-")
-        || name.starts_with("grpcgateway-")
+/// A refusal of the gateway itself, marked so that nobody takes it for one of Argo CD.
+fn refused(message: impl Into<String>) -> Status {
+    let mut status = Status::permission_denied(message);
+    let policy = MetadataValue::from_static("policy");
+    status.metadata_mut().insert(REFUSED_BY_GATEWAY, policy);
+    status
 }
 
 /// Lets a query through if it does not ask for a refresh, which changes the application and makes Argo CD work.
@@ -108,14 +91,11 @@ fn carries_credentials(name: &HeaderName) -> bool {
 async fn without_refresh(request: Request<Body>) -> Result<Request<Body>, Status> {
     let (parts, body) = request.into_parts();
     let bytes = collect(body).await?;
-    let query = message(&bytes)
-        .ok_or_else(|| Status::permission_denied("the gateway has to read this request, and cannot"))?;
+    let query = message(&bytes).ok_or_else(|| refused("the gateway has to read this request, and cannot"))?;
     let query = ApplicationQuery::decode(query)
         .map_err(|_| Status::invalid_argument("the request is not an ApplicationQuery"))?;
     if query.refresh.is_some() {
-        return Err(Status::permission_denied(
-            "the gateway's policy does not allow Get with a refresh",
-        ));
+        return Err(refused("the gateway's policy does not allow Get with a refresh"));
     }
     Ok(Request::from_parts(parts, Body::new(Whole(Some(bytes)))))
 }
@@ -174,33 +154,7 @@ impl tower_service::Service<Request<Body>> for Forwarder {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::SecretString;
-
     use super::*;
-
-    #[test]
-    fn foreign_credentials_are_replaced() {
-        let argo_cd = ArgoCd::danger_plaintext("127.0.0.1:80", SecretString::from("own")).unwrap();
-        let mut headers = HeaderMap::new();
-        for name in [
-            "authorization",
-            "token",
-            "cookie",
-            "client-id",
-            "grpc-metadata-token",
-            "x-kept",
-        ] {
-            headers.append(HeaderName::from_static(name), "foreign".parse().unwrap());
-            headers.append(HeaderName::from_static(name), "".parse().unwrap());
-        }
-        replace_credentials(&mut headers, &argo_cd);
-        assert_eq!(headers.keys().count(), 2, "{headers:?}");
-        assert_eq!(headers[header::AUTHORIZATION], "Bearer own");
-        assert!(
-            !format!("{headers:?} {argo_cd:?}").contains("own"),
-            "the token hides itself"
-        );
-    }
 
     fn body(query: &ApplicationQuery, flag: u8) -> Body {
         let encoded = query.encode_to_vec();

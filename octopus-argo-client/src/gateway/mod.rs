@@ -133,7 +133,7 @@ impl GatewayBuilder {
         if let Some(argo_cd) = self.argo_cd {
             let table = Arc::new(Table::default());
             router = router.with(InventoryServer::new(InventoryService::new(table.clone())));
-            Forwarder::new(argo_cd.clone(), self.policy).mount(&mut router);
+            Forwarder::new(&argo_cd, self.policy).mount(&mut router);
             let feed = inventory::feed(argo_cd, table, shared.clone(), u64::from_le_bytes(number));
             tasks.spawn(stopping.clone().run_until_cancelled_owned(feed));
         }

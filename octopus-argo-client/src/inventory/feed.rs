@@ -4,38 +4,26 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use octopus_argo_core::{Application, Uid};
-use octopus_argo_proto::argocd::application::ApplicationQuery;
-use octopus_argo_proto::argocd::application::application_service_client::ApplicationServiceClient;
-use octopus_argo_proto::argocd::session::GetUserInfoRequest;
-use octopus_argo_proto::argocd::session::session_service_client::SessionServiceClient;
-use octopus_argo_proto::argocd::v1alpha1;
-use octopus_argo_proto::argocd::version::version_service_client::VersionServiceClient;
+use octopus_argo_core::Uid;
+use octopus_argo_proto::argocd::{ApiError, Call, Filter, Listed, Reason, WatchEvent};
 use octopus_argo_proto::v1;
-use tonic::{Code, Response, Status, Streaming};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tonic::Status;
 
 use super::table::Table;
-use crate::argocd::{ArgoCd, Authorized};
+use crate::argocd::{ArgoCd, View};
 use crate::connection::ConnectError;
 use crate::gateway::{ArgoCdProblem, ArgoCdState, Backoff, Shared};
 
-/// How often everything is listed again. Argo CD's Watch loses events without a word when it is slow, and tells of no
-/// application that one may no longer see.
-const RELIST: Duration = Duration::from_secs(300);
-
-/// How often the token is looked after. A watch that stands outlives its token, so nothing else would tell.
+/// How often the tokens are looked after. A watch that stands outlives its token, so nothing else would tell.
 const PROBE: Duration = Duration::from_secs(30);
 
 /// How long a watch has to have lasted for the next attempt to come soon again.
 const LASTED: Duration = Duration::from_secs(10);
 
-/// How long one unary call may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Argo CD sends up to 200 MiB in one message.
-const LARGEST_MESSAGE: usize = 200 << 20;
-
-type Client = ApplicationServiceClient<Authorized>;
+/// How many events of all watches wait to be taken in. More wait in the windows of HTTP/2.
+const EVENTS: usize = 256;
 
 /// Keeps `table` equal to Argo CD, for as long as it is polled.
 pub(crate) async fn feed(argo_cd: ArgoCd, table: Arc<Table>, shared: Arc<Shared>, seed: u64) {
@@ -44,7 +32,7 @@ pub(crate) async fn feed(argo_cd: ArgoCd, table: Arc<Table>, shared: Arc<Shared>
         let problem = match follow(&argo_cd, &table, &shared, &mut backoff).await {
             // The server ended the watch, as it may.
             Ok(()) => None,
-            Err(status) => Some(problem(&status)),
+            Err(failure) => Some(failure.problem()),
         };
         if let Some(problem) = problem {
             tracing::warn!(
@@ -63,37 +51,42 @@ pub(crate) async fn feed(argo_cd: ArgoCd, table: Arc<Table>, shared: Arc<Shared>
     }
 }
 
-/// Watches until the watch ends. Backs off no more once it has begun.
+/// Why Argo CD is not watched.
+enum Failure {
+    Call(ApiError),
+    /// Argo CD takes the caller for nobody. It says so without an error.
+    Token {
+        project: Option<Box<str>>,
+    },
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Call(error)
+    }
+}
+
+/// Watches until a watch ends. Backs off no more once it has begun.
 async fn follow(
     argo_cd: &ArgoCd,
     table: &Table,
     shared: &Shared,
     backoff: &mut Backoff,
-) -> Result<(), Status> {
-    let mut versions = VersionServiceClient::new(argo_cd.authorized());
-    let version = limited(versions.version(())).await?.version;
-    let mut sessions = SessionServiceClient::new(argo_cd.authorized());
-    check_token(&mut sessions).await?;
-    let mut applications =
-        ApplicationServiceClient::new(argo_cd.authorized()).max_decoding_message_size(LARGEST_MESSAGE);
-    // The watch is begun before the list is made, so that little can change unseen in between. Its answer is not waited
-    // for: Argo CD sends not even headers before the first event, and with nothing to see there is none.
-    let mut watch = applications.clone();
-    let opening =
-        async move { Ok::<_, Status>(watch.watch(ApplicationQuery::default()).await?.into_inner()) };
-    tokio::pin!(opening);
-    let mut events = None;
-    {
-        let listing = list(&mut applications, table);
-        tokio::pin!(listing);
-        loop {
-            tokio::select! {
-                biased;
-                opened = &mut opening, if events.is_none() => events = Some(opened?),
-                listed = &mut listing => break listed?,
-            }
-        }
+) -> Result<(), Failure> {
+    let views: Arc<[View]> = argo_cd.views().into();
+    let Some(first) = views.first() else { return Ok(()) };
+    let version = first.api.version().await?.version;
+    check_tokens(&views).await?;
+    // The watches are begun before the list is made, so that little can change unseen in between. Their answers are not
+    // waited for: Argo CD sends not even headers before the first event, and with nothing to see there is none.
+    let (sender, mut events) = mpsc::channel(EVENTS);
+    let mut watches = JoinSet::new();
+    for view in &*views {
+        let watch = view.api.watch(&view.filter());
+        watches.spawn(drain(watch, sender.clone()));
     }
+    drop(sender);
+    list(&views, table).await?;
     table.argo_cd(v1::ArgoCdState {
         reachable: true,
         problem: String::new(),
@@ -102,30 +95,19 @@ async fn follow(
     });
     shared.argo_cd(ArgoCdState::Reachable { version });
     let began = tokio::time::Instant::now();
-    let mut relist = tokio::time::interval_at(began + RELIST, RELIST);
+    let mut relist = tokio::time::interval_at(began + argo_cd.relist(), argo_cd.relist());
     let mut probe = tokio::time::interval_at(began + PROBE, PROBE);
     loop {
-        // One or the other: the watch's answer, or its next event.
-        let next = async {
-            match &mut events {
-                Some(events) => events
-                    .message()
-                    .await
-                    .map(|event| Next::Event(event.map(Box::new))),
-                None => opening
-                    .as_mut()
-                    .await
-                    .map(|opened| Next::Opened(Box::new(opened))),
-            }
-        };
         tokio::select! {
-            next = next => match next? {
-                Next::Opened(opened) => events = Some(*opened),
-                Next::Event(Some(event)) => take(*event, table),
-                Next::Event(None) => break,
+            event = events.recv() => match event {
+                Some(News::Event(event)) => take(*event, table),
+                // One that has reached its own limit is begun anew, as one that the server has ended.
+                Some(News::End(Err(error))) if is_own_limit(&error) => break,
+                Some(News::End(end)) => return end.map_err(Failure::from),
+                None => break,
             },
-            _ = relist.tick() => list(&mut applications, table).await?,
-            _ = probe.tick() => check_token(&mut sessions).await?,
+            _ = relist.tick() => list(&views, table).await?,
+            _ = probe.tick() => check_tokens(&views).await?,
         }
         // Only a watch that lasts is a success: something in between may end every one at once.
         if began.elapsed() >= LASTED {
@@ -135,64 +117,113 @@ async fn follow(
     Ok(())
 }
 
-/// What a watch brings next.
-enum Next {
-    /// Its answer has begun.
-    Opened(Box<Streaming<v1alpha1::ApplicationWatchEvent>>),
-    /// An event, or its end.
-    Event(Option<Box<v1alpha1::ApplicationWatchEvent>>),
+fn is_own_limit(error: &ApiError) -> bool {
+    error.call() == Call::Watch && matches!(error.reason(), Reason::Deadline { .. })
 }
 
-/// Fails unless Argo CD accepts the token. This call answers even for a bad one, and says so: the cheapest way to tell a
-/// bad token from an empty fleet.
-async fn check_token(sessions: &mut SessionServiceClient<Authorized>) -> Result<(), Status> {
-    let user = limited(sessions.get_user_info(GetUserInfoRequest {})).await?;
-    if user.logged_in {
-        return Ok(());
-    }
-    Err(Status::unauthenticated("it is not, or no longer, valid"))
+/// What comes of a watch.
+enum News {
+    Event(Box<WatchEvent>),
+    End(Result<(), ApiError>),
 }
 
-/// Lists everything, and forgets what is not listed.
-async fn list(client: &mut Client, table: &Table) -> Result<(), Status> {
-    let listed = limited(client.list(ApplicationQuery::default())).await?;
-    let mut all: HashSet<Uid> = HashSet::with_capacity(listed.items.len());
-    for item in listed.items {
-        if let Some((application, version)) = read(item) {
-            all.extend(application.uid);
-            table.upsert(&application, version);
+/// Takes events off a watch as they come: Argo CD drops what its client is slow to take.
+async fn drain(mut watch: octopus_argo_proto::argocd::Watch, news: mpsc::Sender<News>) {
+    loop {
+        let next = match watch.next().await {
+            Ok(Some(event)) => News::Event(Box::new(event)),
+            Ok(None) => News::End(Ok(())),
+            Err(error) => News::End(Err(error)),
+        };
+        let ended = matches!(next, News::End(_));
+        if news.send(next).await.is_err() || ended {
+            return;
         }
     }
-    table.complete(&all);
+}
+
+impl View {
+    fn filter(&self) -> Filter {
+        Filter::default().project(self.project.as_deref().unwrap_or_default())
+    }
+}
+
+/// Fails unless Argo CD accepts each token. This call answers even for a bad one, and says so: the cheapest way to tell a
+/// bad token from an empty fleet.
+async fn check_tokens(views: &[View]) -> Result<(), Failure> {
+    for view in views {
+        if !view.api.user().await?.logged_in {
+            let project = view.project.clone();
+            return Err(Failure::Token { project });
+        }
+    }
     Ok(())
 }
 
-fn take(event: v1alpha1::ApplicationWatchEvent, table: &Table) {
-    let deleted = event.r#type.as_deref() == Some("DELETED");
-    let Some((application, version)) = event.application.and_then(read) else {
-        return;
-    };
-    match application.uid {
-        Some(uid) if deleted => table.remove(uid),
-        _ => table.upsert(&application, version),
+/// Lists everything, and forgets what is not listed.
+async fn list(views: &[View], table: &Table) -> Result<(), ApiError> {
+    let mut all: HashSet<Uid> = HashSet::new();
+    let mut oldest = u64::MAX;
+    for view in views {
+        let filter = view.filter();
+        let end = view.api.list_each(&filter, |listed| match listed {
+            Ok(Listed {
+                application, version, ..
+            }) => {
+                all.extend(application.uid);
+                table.upsert(&application, version);
+            }
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "left an application of Argo CD out"
+            ),
+        });
+        oldest = oldest.min(end.await?.version.unwrap_or(u64::MAX));
+    }
+    table.complete(&all, oldest);
+    Ok(())
+}
+
+fn take(event: WatchEvent, table: &Table) {
+    match event {
+        WatchEvent::Deleted(Listed { application, .. }) => {
+            if let Some(uid) = application.uid {
+                table.remove(uid);
+            }
+        }
+        WatchEvent::Changed(Listed {
+            application, version, ..
+        }) => table.upsert(&application, version),
+        _ => {}
     }
 }
 
-/// An application and its resource version, which orders its states. What cannot be read is left out, and logged.
-fn read(wire: v1alpha1::Application) -> Option<(Application, u64)> {
-    let version = wire
-        .metadata
-        .as_ref()
-        .and_then(|metadata| metadata.resource_version.as_deref());
-    let version = version.and_then(|version| version.parse().ok()).unwrap_or(0);
-    match Application::try_from(wire) {
-        Ok(application) => Some((application, version)),
-        Err(error) => {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "left an application of Argo CD out"
-            );
-            None
+impl Failure {
+    /// What it means for the gateway.
+    fn problem(&self) -> ArgoCdProblem {
+        let error = match self {
+            Self::Token { project: None } => {
+                let detail = "it is not, or no longer, valid".to_owned();
+                return ArgoCdProblem::TokenRefused { detail };
+            }
+            Self::Token {
+                project: Some(project),
+            } => {
+                let detail = format!("that of project {project} is not, or no longer, valid");
+                return ArgoCdProblem::TokenRefused { detail };
+            }
+            Self::Call(error) => error,
+        };
+        let detail = error.status().map_or_else(|| error.to_string(), describe);
+        match error.reason() {
+            Reason::Token => ArgoCdProblem::TokenRefused { detail },
+            Reason::Unreachable if error.status().is_some_and(is_distrust) => {
+                ArgoCdProblem::NotTrusted { detail }
+            }
+            Reason::Unreachable | Reason::Deadline { .. } | Reason::Cut => {
+                ArgoCdProblem::Unreachable { detail }
+            }
+            _ => ArgoCdProblem::Failed { detail },
         }
     }
 }
@@ -211,26 +242,6 @@ fn describe(status: &Status) -> String {
         cause = error.source();
     }
     text
-}
-
-/// The answer of a call, within its time. The header for that would leave it to Argo CD.
-async fn limited<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Status> {
-    let late = || Err(Status::unavailable("no answer in time"));
-    let answer = tokio::time::timeout(CALL_TIMEOUT, call)
-        .await
-        .unwrap_or_else(|_| late())?;
-    Ok(answer.into_inner())
-}
-
-/// What an error of Argo CD means for the gateway.
-fn problem(status: &Status) -> ArgoCdProblem {
-    let detail = describe(status);
-    match status.code() {
-        Code::Unauthenticated => ArgoCdProblem::TokenRefused { detail },
-        Code::Unavailable if is_distrust(status) => ArgoCdProblem::NotTrusted { detail },
-        Code::Unavailable => ArgoCdProblem::Unreachable { detail },
-        _ => ArgoCdProblem::Failed { detail },
-    }
 }
 
 /// Whether the connection failed because the server did not prove who it is.

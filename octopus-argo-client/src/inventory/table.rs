@@ -111,14 +111,15 @@ impl Table {
         self.change(|state| state.remove(uid));
     }
 
-    /// These are all applications there are: whatever else is here is gone.
-    pub(crate) fn complete(&self, all: &std::collections::HashSet<Uid>) {
+    /// These are all applications that there were at `version`: whatever else is here is gone, unless it is newer than
+    /// that. Of several servers the one that was asked may be behind.
+    pub(crate) fn complete(&self, all: &std::collections::HashSet<Uid>, version: u64) {
         self.change(|state| {
             let gone: Vec<Uid> = state
                 .records
-                .keys()
-                .filter(|uid| !all.contains(uid))
-                .copied()
+                .iter()
+                .filter(|(uid, entry)| !all.contains(uid) && entry.version <= version)
+                .map(|(uid, _)| *uid)
                 .collect();
             for uid in gone {
                 state.remove(uid);
@@ -254,10 +255,8 @@ mod tests {
         table.upsert(&application(1, "a"), 1);
         table.upsert(&application(2, "a"), 2);
         assert_eq!(names(&table.news(&mut listener, 10)), ["app-1", "app-2"]);
-        table.complete(&HashSet::from([
-            Uid::from_bytes([1; 16]),
-            Uid::from_bytes([2; 16]),
-        ]));
+        let all = HashSet::from([Uid::from_bytes([1; 16]), Uid::from_bytes([2; 16])]);
+        table.complete(&all, u64::MAX);
         assert_eq!(table.news(&mut listener, 10).complete, Some(2));
         assert!(table.news(&mut listener, 10).is_empty());
 
@@ -289,7 +288,10 @@ mod tests {
         for number in 1..=3 {
             table.upsert(&application(number, "a"), number.into());
         }
-        table.complete(&(1..=3).map(|number| Uid::from_bytes([number; 16])).collect());
+        table.complete(
+            &(1..=3).map(|number| Uid::from_bytes([number; 16])).collect(),
+            u64::MAX,
+        );
         let digest = |number: u8, project| {
             ApplicationRecord::new(Uid::from_bytes([number; 16]), &application(number, project)).digest
         };
@@ -313,7 +315,10 @@ mod tests {
         for number in 1..=5 {
             table.upsert(&application(number, "a"), 1);
         }
-        table.complete(&(1..=5).map(|number| Uid::from_bytes([number; 16])).collect());
+        table.complete(
+            &(1..=5).map(|number| Uid::from_bytes([number; 16])).collect(),
+            u64::MAX,
+        );
         let mut listener = Listener::default();
         let parts: Vec<_> = (0..3).map(|_| table.news(&mut listener, 2)).collect();
         assert_eq!(

@@ -19,6 +19,9 @@ pub use application_from_wire::FromWireError;
 
 mod detail_from_wire;
 
+mod route;
+pub use route::project_of_request;
+
 mod list;
 pub use list::{ListEnd, ListError, ListReader, Listed};
 

@@ -247,6 +247,8 @@ fn by_code(limit: Duration, status: &Status) -> Reason {
         Code::Aborted => Reason::Conflict,
         Code::Unimplemented => Reason::Unsupported,
         Code::Ok => Reason::Malformed,
+        // A status with a cause was made on this side: the stream was reset, so that what came is not all.
+        Code::Internal if Error::source(status).is_some() => Reason::Cut,
         Code::Unknown | Code::AlreadyExists | Code::Internal | Code::DataLoss => Reason::Failed,
     }
 }

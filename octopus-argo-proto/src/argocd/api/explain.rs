@@ -14,7 +14,8 @@ impl<S: Channel> Api<S> {
         target: &Target,
     ) -> Result<A, ApiError> {
         let Err(error) = answer else { return answer };
-        Err(self.explain(error, target).await)
+        // Boxed, because it is large and rare, and every call would have room for it.
+        Err(Box::pin(self.explain(error, target)).await)
     }
 
     pub(super) async fn explain(&self, error: ApiError, target: &Target) -> ApiError {

@@ -306,7 +306,7 @@ impl<S: Channel> Logs<S> {
                     return Err(ApiError::without_status(Call::PodLogs, Reason::Cut));
                 }
                 Ok(None) => self.end = Some(LogsEnd::NoPods),
-                Err(error) => return Err(self.api.explain(error, &self.target).await),
+                Err(error) => return Err(Box::pin(self.api.explain(error, &self.target)).await),
             }
         }
     }

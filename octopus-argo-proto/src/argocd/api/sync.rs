@@ -244,7 +244,7 @@ impl<S: Channel> Api<S> {
     pub async fn sync(&self, request: &SyncRequest) -> Result<Fetched, ApiError> {
         match self.unary(Call::Sync, request.wire()).await {
             Ok(wire) => fetched(Call::Sync, &wire),
-            Err(error) => Err(self.refused(error, request).await),
+            Err(error) => Err(Box::pin(self.refused(error, request)).await),
         }
     }
 
@@ -266,7 +266,7 @@ impl<S: Channel> Api<S> {
             Err(error) if error.code() == Code::InvalidArgument && self.get(target).await.is_ok() => {
                 Err(error.with_reason(Reason::NothingRunning))
             }
-            Err(error) => Err(self.explain(error, target).await),
+            Err(error) => Err(Box::pin(self.explain(error, target)).await),
         }
     }
 }

@@ -71,7 +71,8 @@ where
             .unary(timed(request, limit), path, ProstCodec::default())
             .await
     };
-    match timeout(limit, work).await {
+    // Boxed: tonic's future has several KiB, and callers would hold one for each call they may make.
+    match timeout(limit, Box::pin(work)).await {
         Ok(Ok(answer)) => Ok(answer.into_inner()),
         Ok(Err(status)) => Err(ApiError::from_status(call, limit, status)),
         Err(_) => Err(ApiError::late(call, limit)),
@@ -124,7 +125,7 @@ where
         Self {
             call,
             limit,
-            deadline: Instant::now() + limit,
+            deadline: after(limit),
             state: State::Opening(Box::pin(opening)),
         }
     }
@@ -160,6 +161,13 @@ where
             }
         }
     }
+}
+
+/// A limit that no clock reaches is 30 years.
+fn after(limit: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(limit)
+        .unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 86_400))
 }
 
 impl<A> std::fmt::Debug for Answers<A> {

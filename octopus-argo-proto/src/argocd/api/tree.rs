@@ -117,7 +117,7 @@ impl<S: Channel> TreeWatch<S> {
                 pushed = self.answers.next() => match pushed {
                     Ok(Some(tree)) => ResourceTree::from(&tree),
                     Ok(None) => return Ok(None),
-                    Err(error) => return Err(self.explain(error).await),
+                    Err(error) => return Err(Box::pin(self.explain(error)).await),
                 },
                 read = read(&self.api, &self.target, self.due) => {
                     let tree = read?;
@@ -138,7 +138,7 @@ impl<S: Channel> TreeWatch<S> {
     /// Rule: Argo CD `controller/appcontroller.go` (`finalizeApplicationDeletion`).
     async fn explain(&self, error: ApiError) -> ApiError {
         if !matches!(error.code(), Code::Unknown | Code::Internal) {
-            return self.api.explain(error, &self.target).await;
+            return Box::pin(self.api.explain(error, &self.target)).await;
         }
         let found = self
             .api

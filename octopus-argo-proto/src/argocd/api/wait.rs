@@ -69,8 +69,7 @@ impl<S: Channel> Api<S> {
         conditions: Conditions,
     ) -> Result<Synced, SyncFailure> {
         let begun = Instant::now();
-        let accepted = self
-            .sync(request)
+        let accepted = Box::pin(self.sync(request))
             .await
             .map_err(|source| SyncFailure::NotBegun { source })?;
         let mut waiting = Waiting {
@@ -82,7 +81,7 @@ impl<S: Channel> Api<S> {
         };
         let mut watch = Some(self.watch(&Filter::default().name(request.target().name())));
         loop {
-            let looked = self.get(request.target()).await;
+            let looked = Box::pin(self.get(request.target())).await;
             let now = begun.elapsed();
             let reached = looked.is_ok();
             let step = match looked {
