@@ -110,7 +110,9 @@ impl Odometer {
             }
         };
         let full = async {
-            let limit = self.limit.unwrap_or(u64::MAX);
+            let Some(limit) = self.limit else {
+                return std::future::pending().await;
+            };
             let is_full = || {
                 let largest = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
                 largest(&self.counted.sent).max(largest(&self.counted.received)) >= limit
