@@ -20,9 +20,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use crate::support::{
-    Events, GATEWAY, Octopus, connected, disconnected, id, interrupted, resumed, soon,
-};
+use crate::support::{Events, GATEWAY, Octopus, connected, disconnected, id, interrupted, resumed, soon};
 
 /// `google.protobuf.BytesValue`.
 type Bytes = Vec<u8>;
@@ -124,10 +122,17 @@ async fn a_gateway_written_from_the_document_alone_is_enough() {
     assert_eq!(response.into_inner(), b"UNARY");
 
     // An error, with its details, and a method that is not there.
-    let status = call(octopus.gateway(), "Fail", Request::new(Bytes::new())).await.unwrap_err();
-    assert_eq!((status.code(), status.message()), (Code::FailedPrecondition, "not so"));
+    let status = call(octopus.gateway(), "Fail", Request::new(Bytes::new()))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::FailedPrecondition, "not so")
+    );
     assert_eq!(status.details(), [8, 9]);
-    let status = call(octopus.gateway(), "Nothing", Request::new(Bytes::new())).await.unwrap_err();
+    let status = call(octopus.gateway(), "Nothing", Request::new(Bytes::new()))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
 
     // A stream of answers.
