@@ -69,7 +69,7 @@ pub enum ResumeRefusal {
     /// The server does not know the session: it restarted, or the grace is over.
     #[error("the server does not know the session any more")]
     UnknownSession,
-    /// The token, the credential or the instance is another.
+    /// The token or the instance is another.
     #[error("the session belongs to somebody else")]
     NotYours,
     /// One side lacks packets that the other has dropped.

@@ -171,7 +171,7 @@ macro_rules! goodbye_reasons {
 goodbye_reasons! {
     /// In good order, for example for a restart.
     Shutdown, "it shuts down";
-    /// The connection is to be replaced before something on the way cuts it.
+    /// The same process has another session, or the credential was replaced.
     Rotation, "the connection is being replaced";
     /// Another process came with the same credential.
     Superseded, "another process came with the same credential";

@@ -17,6 +17,7 @@ mod instances;
 mod inventory;
 mod places;
 mod policy;
+mod python;
 mod resume;
 mod secrets;
 mod support;

@@ -160,6 +160,10 @@ impl Octopus {
         Config::new(address, &Tls::pinned(self.thumbprint), credentials.clone()).unwrap()
     }
 
+    pub(crate) fn certificate_pem(&self) -> &str {
+        &self.keys.0
+    }
+
     pub(crate) fn events(&self) -> Events<ServerEvent> {
         Events(self.server.events())
     }

@@ -644,7 +644,7 @@ pub struct Software {
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
 }
-/// What one side is prepared to receive. 0 means the protocol's default.
+/// What one side is prepared to receive. 0 means the default: 512 calls, 16 KiB of metadata.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Limits {
     /// Calls open at once.
@@ -653,7 +653,8 @@ pub struct Limits {
     /// Bytes of metadata of one call and direction: keys, values and 32 for each pair.
     #[prost(uint32, tag = "2")]
     pub max_metadata_bytes: u32,
-    /// Credit that every call has in the beginning, in bytes, for the direction towards this side.
+    /// Credit that every call has in the beginning, in bytes, for the direction towards this side: that of one full data
+    /// frame, 65 600, or more. 0 means just that.
     #[prost(uint32, tag = "3")]
     pub initial_credit: u32,
     /// Bytes that may be on their way to this side in all calls together. Told, so that the other side knows; each side
@@ -793,7 +794,7 @@ pub enum ResumeRefusal {
     Unspecified = 0,
     /// The server does not know the session: it restarted, or the grace is over.
     UnknownSession = 1,
-    /// The token, the credential or the instance is another.
+    /// The token or the instance is another.
     NotYours = 2,
     /// One side lacks packets that the other has dropped.
     Gap = 3,
@@ -868,7 +869,7 @@ pub enum GoodbyeReason {
     Unspecified = 0,
     /// The sender ends in good order, for example for a restart. Come back.
     Shutdown = 1,
-    /// The connection is to be replaced before a proxy cuts it. Come back.
+    /// The same process has another session, or the credential was replaced. Come back.
     Rotation = 2,
     /// Another process came with the same credential. Do not come back for 60 s.
     Superseded = 3,
