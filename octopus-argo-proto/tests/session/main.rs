@@ -7,6 +7,7 @@
     reason = "a test; the configured exceptions miss the helpers outside #[test]"
 )]
 
+mod long_links;
 mod pair;
 mod rules;
 mod transcripts;
