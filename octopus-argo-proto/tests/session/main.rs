@@ -8,6 +8,7 @@
 )]
 
 mod long_links;
+mod model;
 mod pair;
 mod rules;
 mod transcripts;
