@@ -14,7 +14,7 @@ use octopus_argo_proto::session::{
     ResumeToken, Session, SessionId,
 };
 use octopus_argo_proto::v1::frame::Body;
-use octopus_argo_proto::v1::{Frame, Packet};
+use octopus_argo_proto::v1::{self, Frame, Packet};
 use proptest::prelude::*;
 
 const MAX_CALLS: u64 = 4;
@@ -368,15 +368,10 @@ impl Model {
                         call.credit += credit.bytes;
                     }
                 }
-                Body::End(end) => {
-                    if self.calls.contains_key(&end.call) {
-                        self.end(end.call);
-                    }
-                }
-                Body::Cancel(cancel) => {
-                    if self.calls.contains_key(&cancel.call) {
-                        self.end(cancel.call);
-                    }
+                Body::End(v1::End { call, .. }) | Body::Cancel(v1::Cancel { call })
+                    if self.calls.contains_key(call) =>
+                {
+                    self.end(*call);
                 }
                 _ => {}
             }
@@ -433,17 +428,15 @@ impl Both {
     fn act(&mut self, step: &Step) {
         match *step {
             Step::Open => self.open(),
-            Step::Body(side, at, size) => {
+            Step::Body(side, at, len) => {
                 if let Some(id) = self
                     .pick(side, at)
                     .filter(|id| !self.models[side].calls[id].finished)
                 {
                     let call = self.ids[side][&id];
-                    let _ = self.sessions[side]
-                        .send(call, Bytes::from(vec![3; size]))
-                        .unwrap();
+                    let _ = self.sessions[side].send(call, Bytes::from(vec![3; len])).unwrap();
                     let waiting = &mut self.models[side].calls.get_mut(&id).unwrap().waiting;
-                    waiting.push_back(Piece::Data(size));
+                    waiting.push_back(Piece::Data(len));
                 }
             }
             Step::Take(side, count) => (0..count).for_each(|_| self.take(side)),
@@ -539,22 +532,18 @@ impl Both {
             );
             return false;
         }
-        match self.sessions[side].next_packet(self.via[side], self.now) {
-            Some(packet) => {
-                let packet = Packet::from(&packet);
-                self.models[side].went_out(&packet);
-                self.wires[side].push_back(packet);
-                true
-            }
-            None => {
-                // Nobody is to be woken for it, so it is not due yet.
-                let due = self.sessions[side]
-                    .next_timeout()
-                    .is_some_and(|at| at <= self.now);
-                self.models[side].nothing_went_out(due);
-                false
-            }
+        let packet = self.sessions[side].next_packet(self.via[side], self.now);
+        if let Some(packet) = &packet {
+            let packet = Packet::from(packet);
+            self.models[side].went_out(&packet);
+            self.wires[side].push_back(packet);
+        } else {
+            let due = self.sessions[side]
+                .next_timeout()
+                .is_some_and(|at| at <= self.now);
+            self.models[side].nothing_went_out(due);
         }
+        packet.is_some()
     }
 
     fn deliver(&mut self, from: usize) {
