@@ -171,9 +171,13 @@ impl Attachments {
         self.joining.as_ref().map(|joining| joining.deadline)
     }
 
-    /// The one over which a goodbye can go out.
+    /// The one over which a goodbye can go out. Before its hello none can but the first: nobody would know whose it is.
     pub(super) fn settle_for(&mut self) -> Option<Attachment> {
-        let joining = self.joining.take().map(|joining| joining.via);
+        let joining = self
+            .joining
+            .take_if(|joining| joining.greeted || joining.via == Attachment::FIRST);
+        self.joining = None;
+        let joining = joining.map(|joining| joining.via);
         self.current = self.current.or(joining);
         self.current
     }

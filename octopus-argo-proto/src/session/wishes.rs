@@ -10,6 +10,7 @@ use super::credit::cost;
 use super::end::EndCause;
 use super::event::{CloseReason, Event, GoodbyeReason};
 use super::machine::{Phase, Role, Session, is_grpc_path, metadata_size, or_default};
+use super::numbering::Numbering;
 use super::outbox::Control;
 use super::{CallEnd, CallId, Code, Metadata, Request, Room};
 use crate::v1;
@@ -230,6 +231,10 @@ impl Session {
             retry_after_ms: u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX),
         });
         self.end_all(|execution| EndCause::EndedHere { reason, execution });
+        if self.attachments.current.is_none() {
+            // Over a connection that is not welcomed yet nothing is acknowledged: its session may be another.
+            self.numbering = Numbering::default();
+        }
         if self.attachments.settle_for().is_none() && matches!(self.role, Role::Gateway(_)) {
             self.phase = Phase::Over;
         }

@@ -7,6 +7,8 @@
     reason = "a test; the configured exceptions miss the helpers outside #[test]"
 )]
 
+mod long_links;
+mod model;
 mod pair;
 mod rules;
 mod transcripts;

@@ -413,3 +413,27 @@ fn deadlines_pass_also_without_a_connection() {
         ]
     ));
 }
+
+#[test]
+fn who_leaves_before_a_hello_says_nothing() {
+    let mut two = Two::new();
+    two.cut();
+    let via = two.gateway.attach(two.now).unwrap();
+    two.gateway.leave(GoodbyeReason::Shutdown, "");
+    assert!(two.gateway.next_packet(via, two.now).is_none());
+    assert!(two.gateway.is_over());
+}
+
+#[test]
+fn a_goodbye_to_who_may_be_another_acknowledges_nothing() {
+    let mut two = Two::new();
+    two.server.open(Request::new(PATH), two.now).unwrap();
+    two.exchange();
+    two.cut();
+    let _hello = two.hello();
+    two.gateway.leave(GoodbyeReason::Shutdown, "");
+    let goodbye = two.gateway.next_packet(two.via[1], two.now).unwrap();
+    let goodbye = Packet::from(&goodbye);
+    assert!(matches!(bodies(goodbye.clone())[..], [Body::Goodbye(_)]));
+    assert_eq!(goodbye.ack, 0);
+}
