@@ -68,6 +68,8 @@ async fn respond(response: Response<Body>, mut writer: CallWriter) {
     if let Some(end) = end_of_headers(&parts.headers) {
         return writer.end(end);
     }
+    // The head goes out with what is there already of the body; of most answers that is everything.
+    writer.hold();
     if writer
         .head(metadata_from_headers(&parts.headers, |_| false))
         .is_err()
@@ -79,7 +81,11 @@ async fn respond(response: Response<Body>, mut writer: CallWriter) {
             if writer.poll_over(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            Pin::new(&mut body).poll_frame(cx).map(Some)
+            let frame = Pin::new(&mut body).poll_frame(cx).map(Some);
+            if frame.is_pending() {
+                writer.release();
+            }
+            frame
         })
         .await;
         match frame {

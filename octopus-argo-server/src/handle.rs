@@ -104,7 +104,7 @@ impl Gateway {
             if let Some(deadline) = deadline {
                 open = open.timeout(deadline.saturating_duration_since(Instant::now()));
             }
-            Attempt::from(link.open(open))
+            Attempt::from(link.open_held(open))
         };
         let patience = deadline.unwrap_or(now + WITHOUT_DEADLINE);
         let ((mut reader, writer), place) = self.line.admit(patience, open).await?;
@@ -147,7 +147,11 @@ async fn upload(mut body: Body, mut writer: CallWriter, meter: Meter) {
             if writer.poll_over(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            Pin::new(&mut body).poll_frame(cx).map(Some)
+            let frame = Pin::new(&mut body).poll_frame(cx).map(Some);
+            if frame.is_pending() {
+                writer.release();
+            }
+            frame
         })
         .await;
         match frame {

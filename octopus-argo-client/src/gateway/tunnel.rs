@@ -1,5 +1,8 @@
 //! The session of a gateway and who answers its calls, over all its connections.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use octopus_argo_proto::link::{Link, Notice};
 use octopus_argo_proto::session::{Attachment, CloseReason, Config, InstanceId, Session};
 use tokio::task::JoinSet;
@@ -61,25 +64,33 @@ impl Drop for Tunnel {
 async fn serve(link: Link, router: Router) {
     let mut calls = JoinSet::new();
     let mut timeout = link.next_timeout();
+    let mut timer = pin!(tokio::time::sleep_until(due(timeout)));
     loop {
-        let timer = async {
-            match timeout {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             () = link.closed() => break,
-            () = timer => link.tick(),
-            () = link.timeout_changed(timeout) => {}
+            () = &mut timer => {
+                link.tick();
+                timeout = link.next_timeout();
+                timer.as_mut().reset(due(timeout));
+            }
+            () = link.timeout_changed(timeout) => {
+                timeout = link.next_timeout();
+                timer.as_mut().reset(due(timeout));
+            }
             Some(call) = link.accept() => {
                 let span = tracing::debug_span!("call", rpc.path = %call.path);
                 calls.spawn(answer(call, router.clone()).instrument(span));
             }
             Some(_) = calls.join_next() => {}
         }
-        timeout = link.next_timeout();
     }
     calls.shutdown().await;
 }
+
+/// When a timer is to fire. One that waits for nothing fires now and then, which does no harm.
+fn due(timeout: Option<std::time::Instant>) -> tokio::time::Instant {
+    timeout.map_or_else(|| tokio::time::Instant::now() + NOTHING_DUE, Into::into)
+}
+
+const NOTHING_DUE: Duration = Duration::from_secs(3600);

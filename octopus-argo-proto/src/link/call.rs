@@ -7,7 +7,7 @@ use std::time::Duration;
 use prost::bytes::Bytes;
 
 use super::Link;
-use super::state::{Opened, Slot};
+use super::state::{Opened, Slot, State};
 use crate::session::{CallEnd, CallId, Code, Metadata, Room, UnknownCall};
 
 /// A call that the other side opened.
@@ -44,6 +44,7 @@ impl IncomingCall {
             call,
             mine: false,
             finished: false,
+            held: false,
         };
         Self {
             path,
@@ -151,6 +152,7 @@ pub struct CallWriter {
     call: CallId,
     mine: bool,
     finished: bool,
+    held: bool,
 }
 
 impl CallWriter {
@@ -160,6 +162,20 @@ impl CallWriter {
             call,
             mine: true,
             finished: false,
+            held: false,
+        }
+    }
+
+    /// Holds what is sent back until [`CallWriter::release`], so that it goes out in one packet. For what follows without
+    /// waiting: the head, the first of the body, the end. Ending the call releases it, and so does more than fits.
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Lets go what was held back.
+    pub fn release(&mut self) {
+        if std::mem::take(&mut self.held) {
+            self.link.change(|_, _| ());
         }
     }
 
@@ -200,7 +216,7 @@ impl CallWriter {
     /// [`UnknownCall`]: the call is over.
     pub fn head(&mut self, metadata: Vec<Metadata>) -> Result<(), UnknownCall> {
         let call = self.call;
-        self.link.change(|state, _| state.session.head(call, metadata))
+        self.change(|state| state.session.head(call, metadata))
     }
 
     /// Sends a piece of the body. To be called after [`CallWriter::poll_ready`].
@@ -209,13 +225,26 @@ impl CallWriter {
     /// [`UnknownCall`]: the call is over.
     pub fn send(&mut self, payload: Bytes) -> Result<(), UnknownCall> {
         let call = self.call;
-        self.link.change(|state, _| {
+        let room = self.change(|state| {
             let room = state.session.send(call, payload)?;
             if let (Room::Full, Some(slot)) = (room, state.slot(call)) {
                 slot.full = true;
             }
-            Ok(())
-        })
+            Ok(room)
+        })?;
+        if room == Room::Full {
+            // Nothing more comes before some of it has gone.
+            self.release();
+        }
+        Ok(())
+    }
+
+    fn change<T>(&self, action: impl FnOnce(&mut State) -> T) -> T {
+        if self.held {
+            self.link.change_quietly(|state, _| action(state))
+        } else {
+            self.link.change(|state, _| action(state))
+        }
     }
 
     /// Ends the request body of a call that was opened here.
@@ -310,5 +339,77 @@ mod tests {
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         assert!(matches!(writer.poll_ready(&mut cx), Poll::Ready(Err(_))));
         assert_eq!(server.open_calls(), 0);
+    }
+
+    #[test]
+    fn what_is_held_goes_out_together() {
+        use std::pin::Pin;
+
+        use futures_core::Stream as _;
+
+        let now = Instant::now();
+        let mut gateway = Session::gateway(Config::default(), InstanceId::from_bytes([1; 16]), now);
+        let server = Session::server(Config::default(), SessionId::from_bytes([2; 16]), now);
+        let server = Link::new(server, Instant::now);
+        let via = Attachment::FIRST;
+        let hello = gateway.next_packet(via, now).unwrap();
+        server.receive(via, Packet::from(&hello));
+
+        let woken = Arc::new(Count::default());
+        let waker = Waker::from(woken.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut packets = server.packets(via);
+        let mut take = |cx: &mut Context<'_>| Pin::new(&mut packets).poll_next(cx);
+        assert!(take(&mut cx).is_ready(), "the welcome");
+        assert!(take(&mut cx).is_pending());
+        let (_reader, mut writer) = server.open_held(Request::new("/a.B/C")).unwrap();
+        writer.send(Bytes::from_static(b"one")).unwrap();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        writer.half_close();
+        assert!(woken.0.load(Ordering::Relaxed) > 0);
+        let Poll::Ready(Some(packet)) = take(&mut cx) else {
+            panic!("nothing is sent")
+        };
+        // Beside them goes what the session itself has to ask.
+        assert!(Packet::from(&packet).frames.len() >= 3);
+        assert!(take(&mut cx).is_pending());
+
+        // More than fits does not wait for anybody, and neither does a writer that is dropped.
+        let before = woken.0.load(Ordering::Relaxed);
+        let (_reader, mut writer) = server.open_held(Request::new("/a.B/C")).unwrap();
+        assert_eq!(woken.0.load(Ordering::Relaxed), before);
+        writer.send(Bytes::from(vec![0; 1 << 20])).unwrap();
+        assert!(woken.0.load(Ordering::Relaxed) > before);
+        while take(&mut cx).is_ready() {}
+        let before = woken.0.load(Ordering::Relaxed);
+        let (_reader, writer) = server.open_held(Request::new("/a.B/C")).unwrap();
+        assert_eq!(woken.0.load(Ordering::Relaxed), before);
+        drop(writer);
+        assert!(woken.0.load(Ordering::Relaxed) > before);
+    }
+
+    #[test]
+    fn a_timer_is_disturbed_by_earlier_times_only() {
+        let now = Instant::now();
+        let mut gateway = Session::gateway(Config::default(), InstanceId::from_bytes([1; 16]), now);
+        let server = Session::server(Config::default(), SessionId::from_bytes([2; 16]), now);
+        let server = Link::new(server, Instant::now);
+        let woken = Arc::new(Count::default());
+        let waker = Waker::from(woken.clone());
+        let mut cx = Context::from_waker(&waker);
+        let known = server.next_timeout();
+        let mut waits = Box::pin(server.timeout_changed(known));
+        assert!(waits.as_mut().poll(&mut cx).is_pending());
+        // The handshake had 5 s; what comes next is the heartbeat, after 10 s of silence.
+        let via = Attachment::FIRST;
+        let hello = gateway.next_packet(via, now).unwrap();
+        server.receive(via, Packet::from(&hello));
+        assert!(server.next_timeout() > known, "{:?}", server.next_timeout());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        // A deadline of a call comes sooner.
+        let request = Request::new("/a.B/C").timeout(Duration::from_secs(1));
+        let _call = server.open(request).unwrap();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert!(waits.as_mut().poll(&mut cx).is_ready());
     }
 }

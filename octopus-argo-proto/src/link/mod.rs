@@ -218,18 +218,20 @@ impl Link {
         self.lock().session.next_timeout()
     }
 
-    /// Waits until [`Link::next_timeout`] is another than `known`.
+    /// Waits until [`Link::next_timeout`] is earlier than `known`. One that becomes later is not told: a tick at the known
+    /// time does nothing, and the next time is asked for then.
     ///
     /// # Cancel safety
     /// Safe: nothing is lost when the future is dropped. One task may wait at a time.
     pub async fn timeout_changed(&self, known: Option<Instant>) {
         std::future::poll_fn(|cx| {
             let mut state = self.lock();
-            if state.session.next_timeout() == known {
-                state.timer = Some(cx.waker().clone());
-                return Poll::Pending;
+            if state.is_earlier_than(known) {
+                return Poll::Ready(());
             }
-            Poll::Ready(())
+            state.armed = known;
+            state.timer = Some(cx.waker().clone());
+            Poll::Pending
         })
         .await;
     }
@@ -276,15 +278,24 @@ impl Link {
     /// # Errors
     /// [`OpenError`] says what stands against it.
     pub fn open(&self, request: Request) -> Result<(CallReader, CallWriter), OpenError> {
-        let call = self.change(|state, now| {
+        let (reader, mut writer) = self.open_held(request)?;
+        writer.release();
+        Ok((reader, writer))
+    }
+
+    /// Opens a call that goes out with what follows on its writer, as [`CallWriter::hold`] says.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what stands against it.
+    pub fn open_held(&self, request: Request) -> Result<(CallReader, CallWriter), OpenError> {
+        let call = self.change_quietly(|state, now| {
             let call = state.session.open(request, now)?;
             state.add_slot(call);
             Ok(call)
         })?;
-        Ok((
-            CallReader::new(self.clone(), call),
-            CallWriter::new(self.clone(), call),
-        ))
+        let mut writer = CallWriter::new(self.clone(), call);
+        writer.hold();
+        Ok((CallReader::new(self.clone(), call), writer))
     }
 
     /// Takes no further calls. [`Notice::Drained`] follows.
@@ -304,12 +315,25 @@ impl Link {
 
     /// Does something with the session, then tells everyone whom it concerns, outside the lock.
     fn change<T>(&self, action: impl FnOnce(&mut State, Instant) -> T) -> T {
+        self.change_and(State::settle, action)
+    }
+
+    /// The same, without telling who sends: more follows at once.
+    fn change_quietly<T>(&self, action: impl FnOnce(&mut State, Instant) -> T) -> T {
+        self.change_and(State::settle_but_for_sender, action)
+    }
+
+    fn change_and<T>(
+        &self,
+        settle: impl FnOnce(&mut State, Instant, &mut Vec<Waker>),
+        action: impl FnOnce(&mut State, Instant) -> T,
+    ) -> T {
         let now = (self.shared.now)();
         let mut wakers = Vec::new();
         let result = {
             let mut state = self.lock();
             let result = action(&mut state, now);
-            state.settle(now, &mut wakers);
+            settle(&mut state, now, &mut wakers);
             result
         };
         wakers.into_iter().for_each(Waker::wake);

@@ -15,7 +15,8 @@ pub(super) struct State {
     pub(super) incoming: VecDeque<Opened>,
     notices: VecDeque<Notice>,
     closed: Option<CloseReason>,
-    told_timeout: Option<Instant>,
+    /// What the timer waits for.
+    pub(super) armed: Option<Instant>,
     /// Who is to hear of calls that were given up or answered here.
     pub(super) aborted: Vec<Waker>,
     /// Who sends, one for each connection: as a rule one, and two while one takes over from another.
@@ -65,7 +66,7 @@ impl State {
             incoming: VecDeque::new(),
             notices: VecDeque::new(),
             closed: None,
-            told_timeout: None,
+            armed: None,
             aborted: Vec::new(),
             senders: Vec::new(),
             movers: Vec::new(),
@@ -168,11 +169,16 @@ impl State {
             self.note(event, now, wakers);
         }
         wakers.append(&mut self.aborted);
-        let timeout = self.session.next_timeout();
-        if timeout != self.told_timeout {
-            self.told_timeout = timeout;
+        if self.is_earlier_than(self.armed) {
             wakers.extend(self.timer.take());
         }
+    }
+
+    /// Whether something is due before this moment. What is due later than a timer waits for is seen when it has come:
+    /// with each packet the times move, mostly to later ones, and setting a timer anew costs more than the packet.
+    pub(super) fn is_earlier_than(&self, moment: Option<Instant>) -> bool {
+        let next = self.session.next_timeout();
+        next.is_some_and(|next| moment.is_none_or(|moment| next < moment))
     }
 
     fn note(&mut self, event: Event, now: Instant, wakers: &mut Vec<Waker>) {

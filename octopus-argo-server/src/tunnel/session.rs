@@ -1,5 +1,6 @@
 //! The session of a gateway, from its hello to its end, over all its connections.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,13 +105,8 @@ impl Task {
         let mut _follower: Option<AbortOnDropHandle<()>> = None;
         let (retire, mut retired) = watch::channel(None);
         let mut timeout = self.link.next_timeout();
+        let mut timer = pin!(tokio::time::sleep_until(due(timeout)));
         loop {
-            let timer = async {
-                match timeout {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 biased;
                 notice = self.link.notice() => match notice {
@@ -151,10 +147,23 @@ impl Task {
                     let reason = retired.borrow_and_update().unwrap_or(GoodbyeReason::Shutdown);
                     self.link.drain(reason);
                 }
-                () = timer => self.link.tick(),
-                () = self.link.timeout_changed(timeout) => {}
+                () = &mut timer => {
+                    self.link.tick();
+                    timeout = self.link.next_timeout();
+                    timer.as_mut().reset(due(timeout));
+                }
+                () = self.link.timeout_changed(timeout) => {
+                    timeout = self.link.next_timeout();
+                    timer.as_mut().reset(due(timeout));
+                }
             }
-            timeout = self.link.next_timeout();
         }
     }
 }
+
+/// When a timer is to fire. One that waits for nothing fires now and then, which does no harm.
+fn due(timeout: Option<std::time::Instant>) -> tokio::time::Instant {
+    timeout.map_or_else(|| tokio::time::Instant::now() + NOTHING_DUE, Into::into)
+}
+
+const NOTHING_DUE: Duration = Duration::from_secs(3600);
