@@ -11,7 +11,11 @@ use octopus_argo_proto::prost::Message;
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(wire) = v1alpha1::Application::decode(bytes) {
         let detail = Detail::from(&wire);
-        let _ = (detail.is_operating(), detail.is_unsettled(), detail.resource_health(&[]));
+        let _ = (
+            detail.is_operating(),
+            detail.is_unsettled(),
+            detail.resource_health(&[]),
+        );
         let fetched = Fetched::try_from(&wire);
         assert_eq!(fetched.is_ok(), Listed::try_from(&wire).is_ok());
     }
