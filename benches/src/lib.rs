@@ -7,3 +7,4 @@ pub mod fleet;
 pub mod health;
 pub mod list;
 pub mod scan;
+pub mod session;
