@@ -89,8 +89,8 @@ async fn serve(link: Link, router: Router) {
 }
 
 /// When a timer is to fire. One that waits for nothing fires now and then, which does no harm.
-fn due(timeout: Option<std::time::Instant>) -> tokio::time::Instant {
-    timeout.map_or_else(|| tokio::time::Instant::now() + NOTHING_DUE, Into::into)
+fn due(timeout: Option<std::time::Instant>) -> Instant {
+    timeout.map_or_else(|| Instant::now() + NOTHING_DUE, Into::into)
 }
 
 const NOTHING_DUE: Duration = Duration::from_secs(3600);
