@@ -87,7 +87,7 @@ pub(super) enum Phase {
 }
 
 impl Session {
-    /// The gateway's side. Its first packet, over [`Attachment::FIRST`], is the Hello.
+    /// The gateway's side. Its first packet, over [`Attachment::FIRST`](super::Attachment::FIRST), is the Hello.
     #[must_use]
     pub fn gateway(config: Config, instance: InstanceId, now: Instant) -> Self {
         let mut session = Self::new(config, Role::Gateway(instance), now);
@@ -95,7 +95,7 @@ impl Session {
         session
     }
 
-    /// The server's side. It waits for a Hello over [`Attachment::FIRST`]. A cut ends it, unless it is made
+    /// The server's side. It waits for a Hello over [`Attachment::FIRST`](super::Attachment::FIRST). A cut ends it, unless it is made
     /// [`resumable`](Session::resumable).
     #[must_use]
     pub fn server(config: Config, id: SessionId, now: Instant) -> Self {

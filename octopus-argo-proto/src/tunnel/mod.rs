@@ -1,7 +1,7 @@
 //! The tunnel's one call over HTTP/2, `octopus.argo.v1.Tunnel/Open`, without copying what it carries.
 //!
 //! It is the gRPC that tonic's generated code speaks, byte for byte, and either end may be that. What differs is the way
-//! between a session's [`Outgoing`] packets and the frames of HTTP/2:
+//! between a session's [`Outgoing`](crate::session::Outgoing) packets and the frames of HTTP/2:
 //!
 //! | direction | copies of a payload |
 //! |-----------|---------------------|
