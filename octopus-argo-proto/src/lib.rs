@@ -77,12 +77,15 @@ pub mod v1;
 pub mod inventory;
 
 #[cfg(feature = "session")]
+#[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod session;
 
 #[cfg(feature = "link")]
+#[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod link;
 
 #[cfg(feature = "tunnel")]
+#[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod tunnel;
 
 #[cfg(feature = "argocd")]
