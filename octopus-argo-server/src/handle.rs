@@ -23,7 +23,8 @@ use crate::{GatewayId, TunnelError};
 /// A gateway, wherever it is connected now. Cheap to clone, and never stale: each call looks the live session up.
 ///
 /// It is a [`tower::Service`](tower_service::Service) for gRPC requests, so every tonic-generated client works over it
-/// unchanged. It is always ready; a gateway that is offline is said so at once, as UNAVAILABLE.
+/// unchanged. It is always ready; a gateway that is offline is said so at once, as UNAVAILABLE. One whose connection was
+/// lost is waited for while it may come back for its session, by default 30 s: calls go out then.
 ///
 /// While a gateway has as many calls as it allows, further ones wait in line: until their deadline, or for 10 s where
 /// they have none. Then they fail with `RESOURCE_EXHAUSTED`. What is left of a deadline goes along with the call, and when
