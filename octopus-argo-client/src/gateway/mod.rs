@@ -46,6 +46,7 @@ pub struct GatewayBuilder {
     session: SessionConfig,
     health: Option<KeepAliveConfig>,
     rotation: Rotation,
+    seed: Option<u64>,
 }
 
 impl GatewayBuilder {
@@ -96,6 +97,14 @@ impl GatewayBuilder {
         self
     }
 
+    /// Where the length of waits comes from that are random so that not everybody comes at once. For simulations that are to
+    /// be repeated. Default: the operating system.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Asks for no health: for a server that has no `grpc.health.v1`. The heartbeat of the tunnel stays.
     #[must_use]
     pub fn without_health_checks(mut self) -> Self {
@@ -119,6 +128,7 @@ impl GatewayBuilder {
         process.copy_from_slice(instance);
         let mut number = [0; 8];
         number.copy_from_slice(seed);
+        let seed = self.seed.unwrap_or(u64::from_le_bytes(number));
 
         let stopping = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -134,7 +144,7 @@ impl GatewayBuilder {
             let table = Arc::new(Table::default());
             router = router.with(InventoryServer::new(InventoryService::new(table.clone())));
             Forwarder::new(&argo_cd, self.policy).mount(&mut router);
-            let feed = inventory::feed(argo_cd, table, shared.clone(), u64::from_le_bytes(number));
+            let feed = inventory::feed(argo_cd, table, shared.clone(), seed);
             tasks.spawn(stopping.clone().run_until_cancelled_owned(feed));
         }
         let run = run::Run {
@@ -142,7 +152,7 @@ impl GatewayBuilder {
             session: self.session,
             router,
             instance: InstanceId::from_bytes(process),
-            backoff: Backoff::new(u64::from_le_bytes(number)),
+            backoff: Backoff::new(seed),
             health: self.health,
             rotation: self.rotation,
             shared: shared.clone(),
@@ -201,6 +211,7 @@ impl Gateway {
             session,
             health: Some(KeepAliveConfig::default()),
             rotation: Rotation::never(),
+            seed: None,
         }
     }
 
