@@ -128,7 +128,7 @@ impl GatewayBuilder {
         process.copy_from_slice(instance);
         let mut number = [0; 8];
         number.copy_from_slice(seed);
-        let seed = self.seed.unwrap_or(u64::from_le_bytes(number));
+        let seed = self.seed.unwrap_or_else(|| u64::from_le_bytes(number));
 
         let stopping = CancellationToken::new();
         let tasks = TaskTracker::new();

@@ -13,6 +13,7 @@ use octopus_argo_client::tls::Tls;
 use octopus_argo_client::{Gateway, Router};
 use octopus_argo_server::listen::{Identity, Listen, Serving};
 use octopus_argo_server::{GatewayId, GatewayToken, MemoryStore, Server, ServerEvent};
+use octopus_argo_testkit::relay::{Faults, Relay};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -71,6 +72,8 @@ pub(crate) struct Ground {
     pub(crate) direct: Way<Channel>,
     pub(crate) tunnel: Way<octopus_argo_server::Gateway>,
     pub(crate) behind: Way<octopus_argo_server::Gateway>,
+    /// What stands between the gateways and the server.
+    pub(crate) relay: Relay,
     tasks: usize,
     _server: (Server, Serving, JoinSet<()>),
     _gateways: Vec<Gateway>,
@@ -111,6 +114,7 @@ impl Ground {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let serving = Listen::tls(&identity).unwrap();
         let serving = serving.serve(listener, server.services()).unwrap();
+        let relay = Relay::start(serving.local_addr()).await.unwrap();
         let mut events = server.events();
         let mut gateways = Vec::new();
         let mut ids = Vec::new();
@@ -125,7 +129,7 @@ impl Ground {
             store.set_credential(&gateway, &token);
             let token = token.secret().expose_secret().parse().unwrap();
             let config = Config::new(
-                serving.local_addr().to_string().parse().unwrap(),
+                relay.address().to_string().parse().unwrap(),
                 &Tls::pinned(identity.thumbprint()),
                 Credentials::new(id.parse().unwrap(), token),
             );
@@ -155,6 +159,7 @@ impl Ground {
             },
             tunnel: way(&ids[0], tunnel_told),
             behind: way(&ids[1], behind_told),
+            relay,
             tasks: 0,
             _server: (server, serving, tonic_server),
             _gateways: gateways,
@@ -200,6 +205,7 @@ impl Ground {
 
     /// Fails unless everything is as it was in the beginning: tasks and calls.
     pub(crate) async fn nothing_is_left(self) {
+        self.relay.set(Faults::none());
         let back = async {
             loop {
                 let tasks = Handle::current().metrics().num_alive_tasks();

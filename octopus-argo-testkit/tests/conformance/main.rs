@@ -12,6 +12,7 @@
 
 mod call;
 mod cancels;
+mod cuts;
 mod ends;
 mod errors;
 mod ground;

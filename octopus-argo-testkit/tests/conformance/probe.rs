@@ -109,6 +109,14 @@ impl Probe {
                 Box::pin(tokio_stream::once(Ok(first)))
             }
             "pages" => pages(numbers[0], numbers[1]),
+            // With so many milliseconds before each.
+            "paced" => {
+                let pause = std::time::Duration::from_millis(numbers[2] as u64);
+                Box::pin(pages(numbers[0], numbers[1]).then(move |page| async move {
+                    tokio::time::sleep(pause).await;
+                    page
+                }))
+            }
             "after-end" => {
                 let told = self.count(messages).await?;
                 Box::pin(tokio_stream::once(Ok(told.into())).chain(pages(numbers[0], numbers[1])))

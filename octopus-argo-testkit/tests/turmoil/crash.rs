@@ -9,7 +9,9 @@ use tonic::Code;
 
 use crate::call::{Conversation, Pages, echo, kind};
 use crate::probe::page;
-use crate::world::{Order, SERVER, connected, disconnected, interrupted, now, seconds, until, with_seeds};
+use crate::world::{
+    Order, SERVER, connected, disconnected, interrupted, now, seconds, since, until, with_seeds,
+};
 
 #[test]
 fn a_server_that_restarts_in_good_order_says_so_to_open_calls() {
@@ -165,7 +167,7 @@ fn a_gateway_that_is_gone_for_good_is_given_up_after_55_s() {
                 scene.orders.fail("gateway").await;
                 talk.say().await;
                 let status = talk.hear().await.unwrap_err();
-                let took = (now() - gone_since).as_secs_f64();
+                let took = since(gone_since).as_secs_f64();
                 assert!((54.5..56.0).contains(&took), "{took}");
                 let why = kind(&status);
                 assert!(

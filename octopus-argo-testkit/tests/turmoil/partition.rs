@@ -9,7 +9,9 @@ use tonic::Code;
 
 use crate::call::{Conversation, Pages, echo, kind};
 use crate::probe::page;
-use crate::world::{SERVER, connected, disconnected, interrupted, now, resumed, seconds, until, with_seeds};
+use crate::world::{
+    SERVER, connected, disconnected, interrupted, now, resumed, seconds, since, until, with_seeds,
+};
 
 /// A session is given up after 25 s of silence. The last word may have been the acknowledgement of what a test counts from,
 /// and a message may be under way for 20 ms.
@@ -174,7 +176,7 @@ fn a_server_that_hears_nothing_notices_after_25_s() {
                 turmoil::partition_oneway("gateway", SERVER);
                 talk.say().await;
                 scene.events.until(30, interrupted).await;
-                let noticed = now() - silent_since;
+                let noticed = since(silent_since);
                 assert!(DEAD.contains(&noticed), "{noticed:?}");
                 turmoil::repair_oneway("gateway", SERVER);
                 scene.events.until(20, resumed).await;
@@ -206,7 +208,7 @@ fn a_gateway_that_hears_nothing_notices_after_25_s() {
                     gateway.saw(|event| matches!(event, GatewayEvent::Interrupted { .. }))
                 })
                 .await;
-                let noticed = now() - silent_since;
+                let noticed = since(silent_since);
                 assert!(DEAD.contains(&noticed), "{noticed:?}");
                 turmoil::repair_oneway(SERVER, "gateway");
                 until(20, || gateway.saw(|event| matches!(event, GatewayEvent::Resumed))).await;

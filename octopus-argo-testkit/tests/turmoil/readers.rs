@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::call::{Conversation, Pages, echo};
 use crate::probe::page;
-use crate::world::{Weather, now, seconds, with_seeds};
+use crate::world::{Weather, now, seconds, since, with_seeds};
 
 /// One way.
 const LATENCY: Duration = Duration::from_millis(10);
@@ -37,7 +37,7 @@ fn slow_readers_hold_up_no_bystander() {
                     let before = now();
                     echo(&handle, page(slow.read, 1000)).await.unwrap();
                     talk.goes_on().await;
-                    slowest = slowest.max((now() - before) / 2);
+                    slowest = slowest.max(since(before) / 2);
                     seconds(1).await;
                 }
                 assert_eq!(slow.read, 50);

@@ -341,9 +341,9 @@ impl Witness {
     async fn run(self, config: Config, seed: u64) {
         let (probe, mut told) = Probe::new();
         let begun = {
-            let mut seen = self.seen.lock().unwrap();
-            seen.begun += 1;
-            seen.begun
+            let mut known = self.seen.lock().unwrap();
+            known.begun += 1;
+            known.begun
         };
         let gateway = octopus_argo_client::Gateway::builder(config)
             .services(Router::default().with(probe))
@@ -362,8 +362,8 @@ impl Witness {
 
     async fn move_clock(&self) {
         let (jump, drift) = {
-            let mut seen = self.seen.lock().unwrap();
-            (seen.jump.take(), seen.drift)
+            let mut known = self.seen.lock().unwrap();
+            (known.jump.take(), known.drift)
         };
         if let Some(time) = jump.or(drift) {
             tokio::time::advance(time).await;
@@ -415,6 +415,10 @@ pub(crate) async fn until(seconds: u64, is_so: impl Fn() -> bool) {
 /// Time of the simulation, which no clock of a host has a say in.
 pub(crate) fn now() -> Duration {
     turmoil::sim_elapsed().unwrap()
+}
+
+pub(crate) fn since(moment: Duration) -> Duration {
+    now().saturating_sub(moment)
 }
 
 pub(crate) async fn seconds(seconds: u64) {
