@@ -21,7 +21,7 @@ use crate::connection::{Config, ConnectError};
 /// as it stands is no success.
 const WORKED: Duration = Duration::from_secs(1);
 
-/// Or how many bytes have to have arrived over it: behind a proxy with a tiny limit, coming back soon is what helps.
+/// Or how many bytes have to have arrived, here or there: behind a proxy with a tiny limit, coming back soon is what helps.
 const WORKED_BYTES: u64 = 64 << 10;
 
 /// How long to wait with another rotation after one that failed.
@@ -76,7 +76,7 @@ impl Drive<'_> {
         let mut rotates = true;
         let mut rotate_not_before = Instant::now();
         let mut next = Next::None;
-        let mut work = Work::new();
+        let mut work = Work::new(self.link);
         let driven = loop {
             tokio::select! {
                 biased;
@@ -136,7 +136,7 @@ impl Drive<'_> {
                 packet = incoming.next() => match packet {
                     Ok(Some(packet)) => {
                         let bytes = size(&packet);
-                        work.bytes += bytes;
+                        work.received += bytes;
                         odometer.received(bytes);
                         self.link.receive(via, packet);
                     }
@@ -159,7 +159,7 @@ impl Drive<'_> {
                 }
             }
         };
-        (driven, work.is_success())
+        (driven, work.is_success(self.link))
     }
 
     /// The next step of the connection that is to take over.
@@ -283,14 +283,17 @@ impl Next<'_> {
 /// Whether a connection has carried the session for long enough to count as one that works.
 struct Work {
     since: Option<Instant>,
-    bytes: u64,
+    received: u64,
+    /// What had been acknowledged before.
+    acknowledged: u64,
 }
 
 impl Work {
-    fn new() -> Self {
+    fn new(link: &Link) -> Self {
         Self {
             since: None,
-            bytes: 0,
+            received: 0,
+            acknowledged: link.acknowledged_bytes(),
         }
     }
 
@@ -298,9 +301,12 @@ impl Work {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    fn is_success(&self) -> bool {
+    fn is_success(&self, link: &Link) -> bool {
+        // What was sent only proves something once it has arrived; most of that is told by the connection that follows.
+        let sent = link.acknowledged_bytes().saturating_sub(self.acknowledged);
+        let carried = sent.max(self.received);
         self.since
-            .is_some_and(|since| since.elapsed() >= WORKED || self.bytes >= WORKED_BYTES)
+            .is_some_and(|since| since.elapsed() >= WORKED || carried >= WORKED_BYTES)
     }
 }
 

@@ -198,6 +198,18 @@ impl Link {
         self.lock().session.buffered_bytes()
     }
 
+    /// How much the other side has acknowledged, in bytes. See [`Session::acknowledged_bytes`].
+    #[must_use]
+    pub fn acknowledged_bytes(&self) -> u64 {
+        self.lock().session.acknowledged_bytes()
+    }
+
+    /// How many calls somebody here still holds an end of, whether or not they are over.
+    #[must_use]
+    pub fn held_calls(&self) -> usize {
+        self.lock().held_calls()
+    }
+
     /// The session is given up without a goodbye: every call ends.
     pub fn lost(&self) {
         self.change(|state, _| state.session.lost());

@@ -90,6 +90,10 @@ impl State {
         self.slots.insert(call, Slot::default());
     }
 
+    pub(super) fn held_calls(&self) -> usize {
+        self.slots.len()
+    }
+
     /// What has come for a call whose halves are not both gone.
     pub(super) fn slot(&mut self, call: CallId) -> Option<&mut Slot> {
         self.slots.get_mut(&call)

@@ -184,6 +184,12 @@ impl Session {
         self.untaken.saturating_add(self.replay.bytes())
     }
 
+    /// How much the other side has acknowledged since the session began, in bytes as [`Session::buffered_bytes`] counts them.
+    #[must_use]
+    pub fn acknowledged_bytes(&self) -> u64 {
+        self.replay.arrived()
+    }
+
     /// The next thing that happened. To be asked until there is none, after every other method.
     pub fn next_event(&mut self) -> Option<Event> {
         self.events.pop_front()

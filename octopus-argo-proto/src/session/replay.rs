@@ -18,6 +18,8 @@ pub(super) struct Replay {
     limit: u64,
     kept: VecDeque<Kept>,
     bytes: u64,
+    /// How much has arrived, in bytes.
+    arrived: u64,
     /// The number of the last packet that was made.
     last: u64,
     /// How many of those that are kept have gone out over this connection.
@@ -54,6 +56,7 @@ impl Replay {
             limit,
             kept: VecDeque::new(),
             bytes: 0,
+            arrived: 0,
             last: 0,
             sent: 0,
             timed: None,
@@ -69,6 +72,11 @@ impl Replay {
     /// How much is kept, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How much was acknowledged, in bytes.
+    pub(super) fn arrived(&self) -> u64 {
+        self.arrived
     }
 
     pub(super) fn room(&self) -> Room {
@@ -108,7 +116,9 @@ impl Replay {
         let before = self.kept.len();
         while self.kept.front().is_some_and(|kept| kept.seq <= ack) {
             if let Some(kept) = self.kept.pop_front() {
-                self.bytes -= cost(&kept.frames);
+                let cost = cost(&kept.frames);
+                self.bytes -= cost;
+                self.arrived = self.arrived.saturating_add(cost);
                 self.sent = self.sent.saturating_sub(1);
             }
         }
