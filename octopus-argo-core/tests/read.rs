@@ -103,6 +103,38 @@ fn null_and_missing_mean_absent() {
 }
 
 #[test]
+fn null_is_a_blank_where_presence_counts() {
+    let application = Application::from_json(
+        br#"{"metadata":{"annotations":{"argo.octopus.com/project":null,"argo.octopus.com/tenant.a":null,
+                 "argo.octopus.com/path":null,"argo.octopus.com/image-replace-paths":null}},
+             "spec":{"source":{"repoURL":"u"}},"status":{"sourceType":null,"sourceTypes":null}}"#,
+    )
+    .unwrap();
+    let kept: Vec<_> = application.annotations.iter().collect();
+    assert_eq!(
+        kept,
+        [
+            ("argo.octopus.com/project", ""),
+            ("argo.octopus.com/tenant.a", "")
+        ]
+    );
+    assert_eq!(application.source_type(0), Some(&SourceType::Directory));
+}
+
+#[test]
+fn an_application_without_kind_may_have_no_sources() {
+    for sources in ["[]", "null"] {
+        let json = format!(r#"{{"metadata":{{"name":"a"}},"spec":{{"sources":{sources}}}}}"#);
+        assert!(
+            Application::from_json(json.as_bytes())
+                .unwrap()
+                .sources
+                .is_empty()
+        );
+    }
+}
+
+#[test]
 fn the_status_is_kept_as_far_as_it_is_needed() {
     let application = Application::from_yaml(
         "

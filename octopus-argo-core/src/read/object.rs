@@ -4,7 +4,7 @@ use serde::de::MapAccess;
 
 use super::shape::{Fields, Value};
 use super::{Object, Problem};
-use crate::annotation;
+use crate::annotation::{self, Purpose};
 use crate::application;
 use crate::application::{
     Annotations, Application, ApplicationSet, Condition, Destination, Helm, Operation, Source, SourceName,
@@ -183,6 +183,7 @@ impl Fields for RawMetadata {
             "annotations" => {
                 let mut pairs = Pairs {
                     keep: annotation::is_relevant,
+                    keep_null: is_for_scope,
                     pairs: Vec::new(),
                 };
                 value.object("annotations", &mut pairs)?;
@@ -191,6 +192,7 @@ impl Fields for RawMetadata {
             "labels" => {
                 let mut pairs = Pairs {
                     keep: |_| true,
+                    keep_null: |_| false,
                     pairs: Vec::new(),
                 };
                 value.object("labels", &mut pairs)?;
@@ -202,9 +204,15 @@ impl Fields for RawMetadata {
     }
 }
 
+/// Whether `key` declares a project, an environment or a tenant.
+fn is_for_scope(key: &str) -> bool {
+    annotation::Key::parse(key).is_some_and(|key| Purpose::SCOPE.contains(&key.purpose()))
+}
+
 /// A map from text to text, of which some keys are kept.
 struct Pairs {
     keep: fn(&str) -> bool,
+    keep_null: fn(&str) -> bool,
     pairs: Vec<(Box<str>, Box<str>)>,
 }
 
@@ -213,8 +221,10 @@ impl Fields for Pairs {
         if !(self.keep)(key) {
             return value.skip();
         }
-        // Null is no value, and the key then counts as absent.
-        if let Some(text) = value.text()? {
+        // Null is no value, and image paths without one are missing. But that a scoping key is there may be the mistake,
+        // whatever its value: those are kept as blank.
+        let text = value.text()?;
+        if let Some(text) = text.or_else(|| (self.keep_null)(key).then(Box::default)) {
             self.pairs.push((key.into(), text));
         }
         Ok(())
@@ -232,6 +242,7 @@ struct RawSpec {
     has_destination: bool,
     source: Option<RawSource>,
     sources: Vec<RawSource>,
+    has_sources: bool,
     hydrated: bool,
     generators: bool,
     template: Option<Box<RawTemplate>>,
@@ -240,7 +251,7 @@ struct RawSpec {
 
 impl RawSpec {
     fn looks_like_application(&self) -> bool {
-        self.has_destination || self.source.is_some() || !self.sources.is_empty() || self.hydrated
+        self.has_destination || self.source.is_some() || self.has_sources || self.hydrated
     }
 }
 
@@ -253,7 +264,11 @@ impl Fields for RawSpec {
                 let mut source = RawSource::default();
                 self.source = value.object("source", &mut source)?.then_some(source);
             }
-            "sources" => self.sources = value.objects("sources")?,
+            "sources" => {
+                self.sources = value.objects("sources")?;
+                // An empty list is no source, but no other object has the field.
+                self.has_sources = true;
+            }
             "sourceHydrator" => self.hydrated = value.present()?,
             "generators" => self.generators = value.present()?,
             "template" => {
@@ -374,7 +389,8 @@ impl Fields for RawStatus {
             "sync" => {
                 value.object("sync", &mut RawSync(self))?;
             }
-            "sourceType" => self.source_type = value.text()?,
+            // Null is what empty text is: the type of a source without a path.
+            "sourceType" => self.source_type = Some(value.text()?.unwrap_or_default()),
             "sourceTypes" => {
                 let types = value.texts("sourceTypes")?;
                 self.status.source_types = types.iter().map(|text| SourceType::from_status(text)).collect();

@@ -115,10 +115,8 @@ fn canonical(scheme: &str, rest: &str) -> Result<String, AddressError> {
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or_else(|| host.trim_matches(':'));
     let numeric = inner.len() != host.len();
-    if inner.contains(['[', ']', '@'])
-        || (!numeric && inner.contains(':'))
-        || (numeric && !host.starts_with('['))
-    {
+    let never = |c: char| c.is_whitespace() || c.is_control() || r#"[]@<>"\^`{|}%"#.contains(c);
+    if inner.contains(never) || (!numeric && inner.contains(':')) || (numeric && !host.starts_with('[')) {
         return Err(AddressError::Malformed);
     }
     if host.is_empty() && scheme != "file" || !port.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -206,6 +204,8 @@ mod tests {
             ("://x", Err(AddressError::Malformed)),
             ("https://", Err(AddressError::Malformed)),
             ("https://h:x/", Err(AddressError::Malformed)),
+            ("https://a b/", Err(AddressError::Malformed)),
+            ("https://{host}/", Err(AddressError::Malformed)),
             ("HTTPS://Host", Ok("https://host/")),
             ("http://h:80/a/../b/./c", Ok("http://h/b/c")),
             ("http://h:8080/a/..", Ok("http://h:8080/")),

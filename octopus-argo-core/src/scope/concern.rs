@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::resolve::has_expression;
 use super::revision::Revision;
 use crate::annotation::Key;
 use crate::application::Source;
@@ -127,12 +128,15 @@ pub fn is_git(source: &Source) -> bool {
     source.chart.is_none() && scheme.map_or_else(over_ssh, |scheme| !scheme.eq_ignore_ascii_case("oci"))
 }
 
-/// What concerns a source whatever the step does to it.
+/// What concerns a source whatever the step does to it. A template expression may become anything, so nothing is said
+/// about a text with one.
 pub(super) fn of_source(source: &Source) -> impl Iterator<Item = Concern<'_>> {
-    let foreign = (!is_git(source)).then_some(Concern::NotAGitSource {
+    let address = source.chart.as_deref().unwrap_or(&source.repo_url);
+    let foreign = (!is_git(source) && !has_expression(address)).then_some(Concern::NotAGitSource {
         repo_url: &source.repo_url,
     });
     let revision = match Revision::of(source) {
+        Revision::NotABranch(revision) if has_expression(revision) => None,
         // A chart's revision is its version, and that it is no Git source has been said.
         _ if foreign.is_some() => None,
         Revision::Unstated => Some(Concern::NoTargetRevision),
@@ -163,5 +167,22 @@ mod tests {
         let mut chart = Source::new("https://charts.example.test");
         chart.chart = Some("web".into());
         assert!(!is_git(&chart));
+    }
+
+    #[test]
+    fn nothing_is_said_of_template_expressions() {
+        let codes = |source: &Source| {
+            of_source(source)
+                .map(|concern| concern.code())
+                .collect::<Vec<_>>()
+        };
+        let mut source = Source::new("{{ .url }}");
+        source.target_revision = Some("{{ .branch }}".into());
+        assert!(codes(&source).is_empty());
+        source.repo_url = "registry.example.test/charts".into();
+        assert_eq!(codes(&source), ["not-a-git-source"]);
+        source.repo_url = "https://git.example.test/a.git".into();
+        source.target_revision = Some("1.* - {branch}".into());
+        assert_eq!(codes(&source), ["not-a-branch"]);
     }
 }

@@ -279,7 +279,7 @@ pub(super) fn all<'a>(resolution: &Resolution<'a>) -> Vec<Hint<'a>> {
     }
     about_keys(application, &mut hints);
     about_values(application, resolution.is_template(), &mut hints);
-    about_names(application, &mut hints);
+    about_names(application, resolution.is_template(), &mut hints);
     let in_scope = |index: usize| resolution.sources().get(index).is_some_and(SourceMatch::in_scope);
     about_refs(application, in_scope, &mut hints);
     hints.truncate(MOST);
@@ -295,7 +295,7 @@ pub(super) fn without_scope(application: &Application, template: bool) -> Vec<Hi
     }
     about_keys(application, &mut hints);
     about_values(application, template, &mut hints);
-    about_names(application, &mut hints);
+    about_names(application, template, &mut hints);
     let in_scope = |index: usize| {
         let declared = application.declared(index);
         declared.project.is_some() && declared.environment.is_some()
@@ -315,8 +315,14 @@ fn about_keys<'a>(application: &'a Application, hints: &mut Vec<Hint<'a>>) {
         .collect();
     let ref_names: HashSet<&str> = sources
         .iter()
-        .filter(|source| source.reference.is_some())
-        .filter_map(Source::name)
+        .enumerate()
+        // A ref source that is a chart as well, with values files of its own, does use them.
+        .filter(|(index, source)| {
+            source.reference.is_some()
+                && !(application.source_type(*index) == Some(&SourceType::Helm)
+                    && values::references(source).next().is_some())
+        })
+        .filter_map(|(_, source)| source.name())
         .collect();
     let only = match &**sources {
         [only] => Some(only.name()),
@@ -387,12 +393,12 @@ fn about_values<'a>(application: &'a Application, template: bool, hints: &mut Ve
     }
 }
 
-fn about_names<'a>(application: &'a Application, hints: &mut Vec<Hint<'a>>) {
+fn about_names<'a>(application: &'a Application, template: bool, hints: &mut Vec<Hint<'a>>) {
     let unfit = application
         .sources
         .iter()
         .filter_map(Source::name)
-        .filter(|name| !fits_in_key(name));
+        .filter(|name| !fits_in_key(name) && !(template && has_expression(name)));
     let mut seen = HashSet::new();
     hints.extend(
         unfit

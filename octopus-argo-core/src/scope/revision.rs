@@ -38,19 +38,31 @@ impl<'a> Revision<'a> {
             None | Some("") => Self::Unstated,
             Some("HEAD") => Self::DefaultBranch,
             Some(text) => match text.strip_prefix("refs/heads/") {
-                Some(branch) => Self::Branch(branch),
-                None if cannot_be_branch(text) => Self::NotABranch(text),
-                None => Self::Branch(text),
+                Some(branch) if may_be_branch(branch) => Self::Branch(branch),
+                None if may_be_branch(text) && !is_hash(text) && !text.starts_with("refs/") => {
+                    Self::Branch(text)
+                }
+                _ => Self::NotABranch(text),
             },
         }
     }
 }
 
-/// Whether Git would refuse the name for a branch, or `git clone --branch` could not mean one by it.
-fn cannot_be_branch(text: &str) -> bool {
-    const HASHES: [usize; 2] = [40, 64];
-    let hash = HASHES.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hash || text.starts_with("refs/") || text.contains(['*', '^', '~', ' '])
+/// Whether Git accepts the name for a branch.
+///
+/// Rule: Git, `git check-ref-format --branch`.
+fn may_be_branch(name: &str) -> bool {
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    let refused =
+        |c: char| c.is_ascii_control() || matches!(c, ' ' | '*' | '^' | '~' | ':' | '?' | '[' | '\\');
+    let marks = name.contains("..") || name.contains("@{") || name.starts_with('-') || name.ends_with('.');
+    name.split('/').all(part) && !name.contains(refused) && !marks && name != "@"
+}
+
+/// Whether this is the full hash of a commit. Abbreviations could as well be branches.
+fn is_hash(text: &str) -> bool {
+    const LENGTHS: [usize; 2] = [40, 64];
+    LENGTHS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -67,6 +79,20 @@ mod tests {
             ("release/1.2", Revision::Branch("release/1.2")),
             ("refs/heads/x/y", Revision::Branch("x/y")),
             ("refs/tags/v1", Revision::NotABranch("refs/tags/v1")),
+            ("refs/heads/", Revision::NotABranch("refs/heads/")),
+            ("refs/heads/a b", Revision::NotABranch("refs/heads/a b")),
+            ("refs/heads/HEAD", Revision::Branch("HEAD")),
+            (" ", Revision::NotABranch(" ")),
+            ("HEAD ", Revision::NotABranch("HEAD ")),
+            ("main@{1}", Revision::NotABranch("main@{1}")),
+            ("HEAD^", Revision::NotABranch("HEAD^")),
+            ("a..b", Revision::NotABranch("a..b")),
+            ("a//b", Revision::NotABranch("a//b")),
+            ("x.lock", Revision::NotABranch("x.lock")),
+            ("-x", Revision::NotABranch("-x")),
+            ("main:sub", Revision::NotABranch("main:sub")),
+            ("ü.x", Revision::Branch("ü.x")),
+            ("abc1234", Revision::Branch("abc1234")),
             ("v1.2.*", Revision::NotABranch("v1.2.*")),
             ("~1.2", Revision::NotABranch("~1.2")),
         ] {

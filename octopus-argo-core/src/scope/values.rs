@@ -1,6 +1,6 @@
 //! Values files: which ones of a Helm source, or of a ref source, the image-tags step looks at.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::ser::SerializeSeq;
@@ -190,26 +190,35 @@ impl<'a> RefUsers<'a> {
     /// One pass over all values files, because there may be as many ref sources as files.
     pub(super) fn of(application: &'a Application, sources: &[SourceMatch<'a>], from: HelmPaths) -> Self {
         let mut users: HashMap<&str, Vec<RefValues<'a>>> = HashMap::new();
-        let helm = sources
-            .iter()
-            .filter(|source| source.source_type() == Some(&SourceType::Helm));
-        for helm in helm {
-            for (reference, file) in references(helm.source()) {
-                let users = users.entry(reference).or_default();
-                match users.last_mut() {
-                    Some(last) if last.helm_source == helm.index() => last.files.push(file),
-                    _ => {
-                        let image_paths = ImagePaths::of(application, helm.source(), from);
-                        users.push(RefValues {
-                            helm_source: helm.index(),
-                            image_paths,
-                            files: vec![file],
-                            missing: image_paths
-                                .is_none()
-                                .then(|| missing(application, helm.index(), helm.source())),
-                        });
-                    }
+        let mut add = |reference: &'a str, helm: &SourceMatch<'a>, file: &'a str| {
+            let users = users.entry(reference).or_default();
+            match users.last_mut() {
+                Some(last) if last.helm_source == helm.index() => last.files.push(file),
+                _ => {
+                    let image_paths = ImagePaths::of(application, helm.source(), from);
+                    users.push(RefValues {
+                        helm_source: helm.index(),
+                        image_paths,
+                        files: vec![file],
+                        missing: image_paths
+                            .is_none()
+                            .then(|| missing(application, helm.index(), helm.source())),
+                    });
                 }
+            }
+        };
+        let helm = || {
+            let all = sources.iter();
+            all.filter(|source| source.source_type() == Some(&SourceType::Helm))
+        };
+        for helm in helm() {
+            for (reference, file) in references(helm.source()) {
+                add(reference, helm, file);
+            }
+        }
+        for (reference, uses) in with_slashes(sources, helm()) {
+            for (helm, file) in uses {
+                add(reference, helm, file);
             }
         }
         Self(
@@ -226,10 +235,115 @@ impl<'a> RefUsers<'a> {
     }
 }
 
+type Uses<'a, 's> = Vec<(&'s SourceMatch<'a>, &'a str)>;
+
+/// What Helm sources take from ref sources whose `ref` has a slash in it, each of them once. Argo CD refuses such names,
+/// but manifests in Git hold anything. Of those files, too, only what stands before the first slash is no path.
+///
+/// Sorted, the files of a ref source stand side by side; and a file belongs to as many of them as it has slashes, so
+/// there is no more to do than there is text.
+fn with_slashes<'a, 's>(
+    sources: &[SourceMatch<'a>],
+    helm: impl Iterator<Item = &'s SourceMatch<'a>>,
+) -> Vec<(&'a str, Uses<'a, 's>)>
+where
+    'a: 's,
+{
+    let slashed = |source: &SourceMatch<'a>| {
+        let reference = source.source().reference.as_deref()?;
+        reference.contains('/').then_some(reference)
+    };
+    let wanted: BTreeSet<&str> = sources.iter().filter_map(slashed).collect();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let mut files: Vec<(&str, usize, &SourceMatch<'_>)> = helm
+        .flat_map(|helm| helm.source().value_files().iter().map(move |file| (helm, file)))
+        .enumerate()
+        .filter_map(|(position, (helm, file))| Some((file.strip_prefix('$')?, position, helm)))
+        .collect();
+    files.sort_unstable_by_key(|&(file, position, _)| (file, position));
+    let uses = wanted.into_iter().map(|reference| {
+        let start = format!("{reference}/");
+        let first = files.partition_point(|(file, ..)| *file < start.as_str());
+        let after = files.get(first..).unwrap_or_default().iter();
+        let mut uses: Vec<_> = after.take_while(|(file, ..)| file.starts_with(&start)).collect();
+        uses.sort_unstable_by_key(|(_, position, _)| *position);
+        let path = |&&(file, _, helm): &&(&'a str, usize, &'s SourceMatch<'a>)| {
+            Some((helm, file.split_once('/')?.1))
+        };
+        (reference, uses.iter().filter_map(path).collect())
+    });
+    uses.collect()
+}
+
 /// What a Helm source takes from ref sources: `$name/path` as name and path. The slash belongs to it: `$vals/…` is no
 /// file of a source called `val`.
 pub(super) fn references(helm: &Source) -> impl Iterator<Item = (&str, &str)> {
     helm.value_files()
         .iter()
         .filter_map(|file| file.strip_prefix('$')?.split_once('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scope::{Action, Step};
+    use crate::{Application, Scope};
+
+    /// The files that the last source, a ref source, is updated in, with the Helm source that takes each.
+    fn files(reference: &str, helm: [&str; 2]) -> Vec<(usize, String)> {
+        let json = format!(
+            r#"{{"metadata": {{"annotations": {{"argo.octopus.com/project.r": "p", "argo.octopus.com/environment.r": "e"}}}},
+                "spec": {{"sources": [
+                    {{"name": "a", "repoURL": "u", "helm": {{"valueFiles": {}}}}},
+                    {{"name": "b", "repoURL": "u", "helm": {{"valueFiles": {}}}}},
+                    {{"name": "r", "repoURL": "u", "ref": "{reference}"}}]}},
+                "status": {{"sourceTypes": ["Helm", "Helm", ""]}}}}"#,
+            helm[0], helm[1]
+        );
+        let application = Application::from_json(json.as_bytes()).unwrap();
+        let scope = Scope::from_texts("p", "e", None).unwrap();
+        let plan = application.plan(&scope, Step::IMAGE_TAGS);
+        let Action::RefValues(users) = plan.updates()[0].action() else {
+            panic!("it is a ref source");
+        };
+        let files = users.iter().flat_map(|user| {
+            user.files
+                .iter()
+                .map(|file| (user.helm_source, (*file).to_owned()))
+        });
+        files.collect()
+    }
+
+    #[test]
+    fn the_slash_ends_the_name_of_a_ref_source() {
+        let helm = [
+            r#"["$vals/z.yaml", "$val/a", "$val", "$VAL/b", "val/c", "$val/"]"#,
+            r#"["$val//d"]"#,
+        ];
+        assert_eq!(
+            files("val", helm),
+            [(0, "a".into()), (0, String::new()), (1, "/d".into())]
+        );
+        assert_eq!(files("va", helm), []);
+    }
+
+    #[test]
+    fn a_ref_with_slashes_in_it_has_its_files_too() {
+        let helm = [
+            r#"["$a/b/z", "$a/bc/y", "$a/b/c/x", "$a/b"]"#,
+            r#"["$a/b/c", "$a/b/z"]"#,
+        ];
+        assert_eq!(
+            files("a/b", helm),
+            [
+                (0, "b/z".into()),
+                (0, "b/c/x".into()),
+                (1, "b/c".into()),
+                (1, "b/z".into())
+            ]
+        );
+        assert_eq!(files("a/b/c", helm), [(0, "b/c/x".into())]);
+        assert_eq!(files("a", helm).len(), 6);
+    }
 }

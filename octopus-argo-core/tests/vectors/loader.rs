@@ -62,7 +62,7 @@ fn elsewhere() -> Option<PathBuf> {
 }
 
 /// The text of `file`, or `None` where another folder was named and lacks it.
-fn load(file: &str) -> Option<String> {
+pub(crate) fn load(file: &str) -> Option<String> {
     let other = elsewhere();
     let ours = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors");
     let folder = other.clone().unwrap_or_else(ours);
@@ -144,7 +144,7 @@ struct Case {
     #[serde(default, rename = "quirk")]
     _quirk: bool,
     #[serde(default, rename = "quirk_note")]
-    _quirk_note: String,
+    _quirk_note: Option<String>,
 }
 
 fn run_case(case: &Value, ops: &[&str], judge: Judge) -> Result<(), String> {

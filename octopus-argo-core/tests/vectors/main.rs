@@ -13,6 +13,7 @@ mod connection;
 mod health;
 mod resource;
 mod scoping;
+mod scoping_model;
 mod setup;
 mod sync;
 // Label filters are regular expressions.
