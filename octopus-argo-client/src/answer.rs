@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body::{Body as _, Frame};
+use octopus_argo_proto::http_status::{self, Refusal};
 use octopus_argo_proto::link::{
     CallReader, CallWriter, GRPC_TIMEOUT, IncomingCall, grpc_timeout_value, headers_from_metadata,
     metadata_from_headers,
@@ -123,10 +124,13 @@ fn end_of_headers(headers: &HeaderMap) -> Option<CallEnd> {
 
 fn end_of_status(status: &Status) -> CallEnd {
     let trailers = metadata_from_headers(status.metadata().as_ref(), is_status_header);
-    let code = Code::from_number(u32::try_from(i32::from(status.code())).unwrap_or(2));
-    CallEnd::new(code, status.message())
+    CallEnd::new(code_of(status.code()), status.message())
         .details(Bytes::copy_from_slice(status.details()))
         .trailers(trailers)
+}
+
+fn code_of(code: tonic::Code) -> Code {
+    u32::try_from(i32::from(code)).map_or(Code::UNKNOWN, Code::from_number)
 }
 
 fn is_status_header(name: &HeaderName) -> bool {
@@ -136,16 +140,9 @@ fn is_status_header(name: &HeaderName) -> bool {
     )
 }
 
-/// The gRPC code for an answer that is not gRPC, as a proxy gives it. Rule: gRPC, "HTTP to gRPC Status Code Mapping".
+/// The end for an answer that is not gRPC, as a proxy gives it.
 fn end_of_http(status: http::StatusCode) -> CallEnd {
-    let code = match status.as_u16() {
-        400 => Code::INTERNAL,
-        401 => Code::from_number(16),
-        403 => Code::from_number(7),
-        404 => Code::UNIMPLEMENTED,
-        429 | 502 | 503 | 504 => Code::UNAVAILABLE,
-        _ => Code::UNKNOWN,
-    };
+    let code = code_of(http_status::code(status.as_u16(), Refusal::Server));
     CallEnd::new(
         code,
         format!("the service answered with HTTP {}", status.as_u16()),

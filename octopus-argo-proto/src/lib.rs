@@ -94,6 +94,9 @@ pub mod argocd;
 #[cfg(feature = "registration")]
 pub mod registration;
 
+#[cfg(feature = "tonic")]
+pub mod http_status;
+
 mod secret;
 
 pub use prost;

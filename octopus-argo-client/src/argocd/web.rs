@@ -11,6 +11,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue, TE, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Version};
+use octopus_argo_proto::http_status::{self, Refusal};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
@@ -114,18 +115,15 @@ fn answer(response: Response<hyper::body::Incoming>, lease: pool::Lease) -> Resp
     Response::from_parts(parts, body)
 }
 
-/// Rule: gRPC, "HTTP to gRPC status code mapping"; a page in place of an answer is said in words of our own.
+/// A page in place of an answer is said in words of our own. Pages that are found are no gRPC-Web either.
 fn not_grpc_web(status: StatusCode) -> Status {
     let text = format!(
         "the answer is HTTP {} and not gRPC-Web: look at the address and the root path",
         status.as_u16()
     );
     let code = match status.as_u16() {
-        401 => Code::Unauthenticated,
-        403 => Code::PermissionDenied,
-        429 | 502..=504 => Code::Unavailable,
-        200 | 307 | 308 | 404 | 405 => Code::Unimplemented,
-        _ => Code::Unknown,
+        200 | 307 | 308 | 405 => Code::Unimplemented,
+        status => http_status::code(status, Refusal::Server),
     };
     Status::new(code, text)
 }

@@ -10,6 +10,7 @@ use tonic::codegen::StdError;
 use tonic::{Code, Status};
 
 use super::{Incoming, PATH, PacketBody};
+use crate::http_status::{self, Refusal};
 use crate::session::Outgoing;
 
 /// Opens the tunnel over `service`: sends `packets`, and gives what arrives once the server has answered.
@@ -55,15 +56,10 @@ where
     Ok(Incoming::response(Body::new(body)))
 }
 
-/// What an answer that is not gRPC stands for, as a proxy gives it. Rule: gRPC, "HTTP to gRPC Status Code Mapping", but
-/// that a proxy's 401 and 403 are none of the server's: it refuses credentials in gRPC, and only that is final.
+/// What an answer that is not gRPC stands for. A proxy's 401 and 403 are none of the server's: it refuses credentials in
+/// gRPC, and only that is final.
 fn of_http(status: http::StatusCode) -> Status {
-    let code = match status.as_u16() {
-        400 => Code::Internal,
-        404 => Code::Unimplemented,
-        401 | 403 | 429 | 502 | 503 | 504 => Code::Unavailable,
-        _ => Code::Unknown,
-    };
+    let code = http_status::code(status.as_u16(), Refusal::OnTheWay);
     Status::new(
         code,
         format!("something on the way answered with HTTP {}", status.as_u16()),

@@ -18,6 +18,7 @@ use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::{ApiError, Call};
+use crate::http_status::{self, Refusal};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -227,16 +228,12 @@ pub(super) async fn pieces<S: Channel>(
         .unwrap_or_else(|_| Err(ApiError::late(call, limit)))
 }
 
-/// Rule: gRPC, "HTTP to gRPC status code mapping".
 fn of_http(status: http::StatusCode) -> Status {
-    let text = format!("the answer is HTTP {}", status.as_u16());
-    match status.as_u16() {
-        401 => Status::unauthenticated(text),
-        403 => Status::permission_denied(text),
-        404 => Status::unimplemented(text),
-        429 | 502..=504 => Status::unavailable(text),
-        _ => Status::unknown(text),
-    }
+    let status = status.as_u16();
+    Status::new(
+        http_status::code(status, Refusal::Server),
+        format!("the answer is HTTP {status}"),
+    )
 }
 
 fn http_request(call: Call, limit: Duration, message: &impl Message) -> Result<http::Request<Body>, Status> {
