@@ -35,8 +35,8 @@ pub use probe::{ProbeTarget, ProbeTargetError};
 
 mod policy;
 pub use policy::{
-    AccountName, PolicyNameError, ProjectRole, SyncRight, missing_policies, project_policies,
-    required_policies,
+    AccountName, Permission, PolicyNameError, ProjectRole, SyncRight, missing_policies, project_permissions,
+    project_policies, required_permissions, required_policies,
 };
 
 mod token;

@@ -1,5 +1,6 @@
 //! What Argo CD has to allow a gateway: lines for the key `policy.csv` of its config map `argocd-rbac-cm`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -109,6 +110,83 @@ pub enum SyncRight {
     Withheld,
 }
 
+/// What a policy lets its subject do: `action` with every object of the kind `resource` that fits the pattern `object`.
+///
+/// Rule: Argo CD `util/rbac/rbac.go`; `*` crosses slashes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Permission {
+    /// For example `applications`.
+    pub resource: &'static str,
+    /// For example `get`.
+    pub action: &'static str,
+    /// For example `*`, or `shop/*`.
+    pub object: Cow<'static, str>,
+}
+
+impl Permission {
+    const fn new(resource: &'static str, action: &'static str, object: Cow<'static, str>) -> Self {
+        Self {
+            resource,
+            action,
+            object,
+        }
+    }
+
+    /// The line of a policy that gives it to this subject. A subject with a comma or a line break in it would write rights
+    /// that nobody meant: make it from an [`AccountName`] or a [`ProjectRole`], unless it comes from Argo CD itself.
+    ///
+    /// ```
+    /// use octopus_argo_core::setup::{SyncRight, required_permissions};
+    ///
+    /// let lines: Vec<_> = required_permissions(SyncRight::Withheld).iter().map(|right| right.policy("octopus")).collect();
+    /// assert_eq!(lines[2], "p, octopus, logs, get, */*, allow");
+    /// ```
+    #[must_use]
+    pub fn policy(&self, subject: &str) -> String {
+        let Self {
+            resource,
+            action,
+            object,
+        } = self;
+        format!("p, {subject}, {resource}, {action}, {object}, allow")
+    }
+
+    fn is_granted_with(&self, sync: SyncRight) -> bool {
+        sync == SyncRight::Allowed || self.action != "sync"
+    }
+}
+
+/// What the account of a gateway needs to be allowed, sorted.
+///
+/// Rule: Octopus docs, "Argo CD user"; OctopusDeploy/cli `argocd/account.go`.
+#[must_use]
+pub fn required_permissions(sync: SyncRight) -> Vec<Permission> {
+    [
+        ("applications", "get", "*"),
+        ("applications", "sync", "*"),
+        ("clusters", "get", "*"),
+        ("logs", "get", "*/*"),
+    ]
+    .into_iter()
+    .map(|(resource, action, object)| Permission::new(resource, action, Cow::Borrowed(object)))
+    .filter(|permission| permission.is_granted_with(sync))
+    .collect()
+}
+
+/// What a role of this project needs to be allowed, sorted. A role cannot read clusters, so the annotations of clusters stay
+/// out of a gateway's sight this way.
+///
+/// Rule: Octopus docs, "AWS-managed Argo CD"; OctopusDeploy/cli `argocd/projects.go`.
+#[must_use]
+pub fn project_permissions(project: &str, sync: SyncRight) -> Vec<Permission> {
+    [("applications", "get"), ("applications", "sync"), ("logs", "get")]
+        .into_iter()
+        .map(|(resource, action)| Permission::new(resource, action, Cow::Owned(format!("{project}/*"))))
+        .filter(|permission| permission.is_granted_with(sync))
+        .collect()
+}
+
 /// The policies that the account of a gateway needs, sorted.
 ///
 /// Without them Argo CD refuses nothing: what may not be read is missing from lists, without a word.
@@ -121,24 +199,16 @@ pub enum SyncRight {
 /// assert_eq!(policies[0], "p, octopus, applications, get, *, allow");
 /// ```
 ///
-/// Rule: Octopus docs, "Argo CD user"; OctopusDeploy/cli `argocd/account.go`. Cases: `vectors/connection.json`.
+/// Rule: [`required_permissions`]. Cases: `vectors/connection.json`.
 #[must_use]
 pub fn required_policies(account: &AccountName, sync: SyncRight) -> Vec<String> {
-    let rights = [
-        ("applications", "get", "*"),
-        ("applications", "sync", "*"),
-        ("clusters", "get", "*"),
-        ("logs", "get", "*/*"),
-    ];
-    rights
+    required_permissions(sync)
         .iter()
-        .filter(|(_, action, _)| sync == SyncRight::Allowed || *action != "sync")
-        .map(|(resource, action, object)| format!("p, {account}, {resource}, {action}, {object}, allow"))
+        .map(|permission| permission.policy(account.as_str()))
         .collect()
 }
 
-/// The policies that a role of a project needs, sorted. A role cannot read clusters, so the annotations of clusters stay
-/// out of a gateway's sight this way.
+/// The policies that a role of a project needs, sorted.
 ///
 /// ```
 /// use octopus_argo_core::setup::{ProjectRole, SyncRight, project_policies};
@@ -148,13 +218,13 @@ pub fn required_policies(account: &AccountName, sync: SyncRight) -> Vec<String> 
 /// # Ok::<(), octopus_argo_core::setup::PolicyNameError>(())
 /// ```
 ///
-/// Rule: Octopus docs, "AWS-managed Argo CD"; OctopusDeploy/cli `argocd/projects.go`.
+/// Rule: [`project_permissions`].
 #[must_use]
 pub fn project_policies(role: &ProjectRole, sync: SyncRight) -> Vec<String> {
-    [("applications", "get"), ("applications", "sync"), ("logs", "get")]
+    let subject = role.to_string();
+    project_permissions(role.project(), sync)
         .iter()
-        .filter(|(_, action)| sync == SyncRight::Allowed || *action != "sync")
-        .map(|(resource, action)| format!("p, {role}, {resource}, {action}, {}/*, allow", role.project))
+        .map(|permission| permission.policy(&subject))
         .collect()
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use octopus_argo_core::setup::{Permission, SyncRight, project_permissions, required_permissions};
+
 use super::{Api, ApiError, Call, Channel};
 use crate::argocd::account::{CanIRequest, CanIResponse};
 use crate::argocd::session::{GetUserInfoRequest, GetUserInfoResponse};
@@ -43,6 +45,15 @@ impl Right {
     #[must_use]
     pub fn object(&self) -> &str {
         &self.object
+    }
+
+    /// The right to ask for in order to learn whether a policy gives this one. Argo CD compares what is asked with patterns,
+    /// as if it were an object, and an application's object has a slash: the pattern `*/*` covers all of them, and not `*`.
+    fn question(&self) -> Self {
+        match (&*self.resource, &*self.object) {
+            ("applications" | "logs", "*") => Self::new(&self.resource, &self.action, "*/*"),
+            _ => self.clone(),
+        }
     }
 
     /// The line of a policy that grants it to this subject.
@@ -123,23 +134,38 @@ impl Needs {
     /// The rights that a user needs: in all projects, or in its own if its token is that of a project. Such a token has no
     /// right on clusters or other projects to be had, and always one on its own project.
     ///
-    /// Rule: Argo CD `server/rbacpolicy/rbacpolicy.go`.
+    /// They are those of the policies that a gateway's account is set up with, and
+    /// [`with_projects`](Needs::with_projects) adds one.
+    ///
+    /// Rule: [`required_permissions`], [`project_permissions`]; Argo CD `server/rbacpolicy/rbacpolicy.go`.
     #[must_use]
     pub fn rights(&self, user: &User) -> Vec<Right> {
-        let own = user.project();
-        let applications = own.map_or_else(|| "*/*".to_owned(), |project| format!("{project}/*"));
-        let all = own.is_none();
-        [
-            (true, "applications", "get", &*applications),
-            (self.sync, "applications", "sync", &applications),
-            (self.logs, "logs", "get", &applications),
-            (self.clusters && all, "clusters", "get", "*"),
-            (self.projects && all, "projects", "get", "*"),
-        ]
-        .into_iter()
-        .filter(|(needed, ..)| *needed)
-        .map(|(_, resource, action, object)| Right::new(resource, action, object))
-        .collect()
+        let sync = if self.sync {
+            SyncRight::Allowed
+        } else {
+            SyncRight::Withheld
+        };
+        let (permissions, projects) = match user.project() {
+            Some(project) => (project_permissions(project, sync), false),
+            None => (required_permissions(sync), self.projects),
+        };
+        let needed = |permission: &Permission| match permission.resource {
+            "clusters" => self.clusters,
+            "logs" => self.logs,
+            _ => true,
+        };
+        let rights = permissions.into_iter().filter(needed).map(|permission| {
+            let Permission {
+                resource,
+                action,
+                object,
+                ..
+            } = permission;
+            Right::new(resource, action, &object)
+        });
+        rights
+            .chain(projects.then(|| Right::new("projects", "get", "*")))
+            .collect()
     }
 }
 
@@ -232,7 +258,7 @@ impl<S: Channel> Api<S> {
         let mut rights = Vec::new();
         if user.logged_in {
             for right in needs.rights(&user) {
-                let granted = match self.can_i(&right).await {
+                let granted = match self.can_i(&right.question()).await {
                     Ok(granted) => Some(granted),
                     Err(error) if error.is_retryable() => return Err(error),
                     Err(_) => None,
@@ -307,12 +333,33 @@ mod tests {
             ..User::default()
         };
         assert_eq!(
-            lines(Needs::default(), &user),
+            lines(Needs::default().without_logs().with_projects(), &user),
             [
-                "p, gateway, applications, get, */*, allow",
-                "p, gateway, logs, get, */*, allow",
+                "p, gateway, applications, get, *, allow",
                 "p, gateway, clusters, get, *, allow",
+                "p, gateway, projects, get, *, allow",
             ]
         );
+    }
+
+    /// What a probe finds missing is what an installer sets up, line for line.
+    #[test]
+    fn an_account_needs_what_it_is_set_up_with() {
+        use octopus_argo_core::setup::{AccountName, missing_policies, required_policies};
+        let account: AccountName = "gateway".parse().unwrap();
+        let user = User {
+            name: "gateway:apiKey".into(),
+            ..User::default()
+        };
+        let rights = Needs::default().with_sync().rights(&user);
+        let csv: Vec<String> = rights
+            .iter()
+            .map(|right| right.policy_line(user.subject()))
+            .collect();
+        let required = required_policies(&account, SyncRight::Allowed);
+        assert_eq!(missing_policies(&required, &csv.join("\n")), Vec::<String>::new());
+        assert_eq!(csv, required);
+        let questions = rights.iter().map(|right| right.question().object().to_owned());
+        assert_eq!(questions.collect::<Vec<_>>(), ["*/*", "*/*", "*", "*/*"]);
     }
 }
