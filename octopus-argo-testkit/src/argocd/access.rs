@@ -1,6 +1,6 @@
 //! What an account may do.
 
-/// An account and what it may do: a policy with nothing but `allow` lines.
+/// An account and what it may do: the lines of a policy.
 ///
 /// ```
 /// use octopus_argo_testkit::argocd::Access;
@@ -23,6 +23,13 @@ struct Rule {
     resource: String,
     action: String,
     object: String,
+    effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Allow,
+    Deny,
 }
 
 impl Access {
@@ -89,11 +96,25 @@ impl Access {
     ///
     /// Rule: Argo CD `util/rbac/rbac.go` (`globMatchFunc`) and `util/security/rbac.go` (`RBACName`).
     #[must_use]
-    pub fn allow(mut self, resource: &str, action: &str, object: &str) -> Self {
+    pub fn allow(self, resource: &str, action: &str, object: &str) -> Self {
+        self.rule(resource, action, object, Effect::Allow)
+    }
+
+    /// Takes a right away, as the policy line with `deny` does, whatever else allows it. What the default access allows
+    /// cannot be denied.
+    ///
+    /// Rule: Argo CD `util/rbac/rbac.go` (`enforce`) and `assets/model.conf`.
+    #[must_use]
+    pub fn deny(self, resource: &str, action: &str, object: &str) -> Self {
+        self.rule(resource, action, object, Effect::Deny)
+    }
+
+    fn rule(mut self, resource: &str, action: &str, object: &str, effect: Effect) -> Self {
         self.rules.push(Rule {
             resource: resource.to_owned(),
             action: action.to_owned(),
             object: object.to_owned(),
+            effect,
         });
         self
     }
@@ -108,9 +129,11 @@ impl Access {
                 return false;
             }
         }
-        self.rules.iter().any(|rule| {
+        let fits = |rule: &&Rule| {
             glob(&rule.resource, resource) && glob(&rule.action, action) && glob(&rule.object, object)
-        })
+        };
+        let effects = |effect| self.rules.iter().filter(fits).any(|rule| rule.effect == effect);
+        effects(Effect::Allow) && !effects(Effect::Deny)
     }
 }
 
@@ -164,6 +187,24 @@ mod tests {
                 role.allows(resource, action, object),
                 allowed,
                 "{resource} {action} {object}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_denied_is_not_allowed() {
+        let access = Access::new("gateway")
+            .deny("applications", "get", "shop/secret*")
+            .allow("applications", "*", "*/*");
+        for (action, object, allowed) in [
+            ("get", "shop/web", true),
+            ("get", "shop/secret-1", false),
+            ("sync", "shop/secret-1", true),
+        ] {
+            assert_eq!(
+                access.allows("applications", action, object),
+                allowed,
+                "{action} {object}"
             );
         }
     }

@@ -60,6 +60,8 @@ struct Token {
     subject: String,
     issued: Timestamp,
     validity: Validity,
+    /// When a login ends, in seconds since 1970.
+    ends: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,11 @@ enum Validity {
 ///
 /// Rule: Argo CD `util/settings/settings.go` (`UserSessionDuration`): 24 h.
 const SESSION: i64 = 24 * 60 * 60;
+
+/// How little is left of a login that is renewed, in seconds.
+///
+/// Rule: Argo CD `util/session/sessionmanager.go` (`autoRegenerateTokenDuration`).
+const RENEWED: i64 = 5 * 60;
 
 /// Rule: RFC 4648, section 5, without padding, as in RFC 7515.
 fn url_safe(text: &str) -> String {
@@ -104,6 +111,7 @@ impl Accounts {
             subject: access.subject.clone(),
             issued: self.clock.now(),
             validity: Validity::Valid,
+            ends: None,
         };
         state.tokens.insert(token.to_owned(), issued);
         state.access.insert(access.subject.clone(), access);
@@ -159,12 +167,12 @@ impl Accounts {
             .insert(name.to_owned(), (password.to_owned(), access));
     }
 
-    /// Logs in. The token is a JWT in form, so that clients can read it; its signature is none, because this server
-    /// knows its tokens by their text.
+    /// Logs in, for 24 h by the server's clock. The token is a JWT in form, so that clients can read it; its signature is
+    /// none, because this server knows its tokens by their text.
     ///
     /// Rule: Argo CD `util/session/sessionmanager.go` (`VerifyUsernamePassword`, `Create`).
     pub(super) fn log_in(&self, name: &str, password: &str) -> Result<String, Status> {
-        let mut state = self.state();
+        let state = self.state();
         let known = state.users.get(name).filter(|(known, _)| known == password);
         let Some((_, access)) = known else {
             return Err(Status::unauthenticated("Invalid username or password"));
@@ -173,6 +181,27 @@ impl Accounts {
             return Err(Status::unauthenticated(format!("account {name} is disabled")));
         }
         let access = access.clone();
+        drop(state);
+        Ok(self.begin_session(name, access))
+    }
+
+    /// The token that takes the place of the one presented, where that is of a login which is about to end.
+    ///
+    /// Rule: Argo CD `util/session/sessionmanager.go` (`Parse`).
+    pub(super) fn renewed(&self, headers: &HeaderMap) -> Option<String> {
+        let state = self.state();
+        let token = state.tokens.get(&*presented(headers)?)?;
+        let left = token.ends?.saturating_sub(self.clock.now().unix_seconds());
+        if token.validity != Validity::Valid || !(1..RENEWED).contains(&left) {
+            return None;
+        }
+        let access = state.access.get(&token.subject)?.clone();
+        drop(state);
+        Some(self.begin_session(&access.subject.clone(), access))
+    }
+
+    fn begin_session(&self, name: &str, access: Access) -> String {
+        let mut state = self.state();
         state.sessions += 1;
         let now = self.clock.now().unix_seconds();
         let claims = json!({
@@ -192,7 +221,10 @@ impl Accounts {
         );
         drop(state);
         self.issue(&token, access);
-        Ok(token)
+        if let Some(token) = self.state().tokens.get_mut(&token) {
+            token.ends = Some(now + SESSION);
+        }
+        token
     }
 
     fn mark(&self, token: &str, validity: Validity) {
@@ -221,8 +253,8 @@ impl Accounts {
         let presented =
             presented(headers).ok_or_else(|| Status::unauthenticated("no session information"))?;
         let invalid = |cause: &str| Status::unauthenticated(format!("invalid session: {cause}"));
-        let Some(token) = state.tokens.get(presented) else {
-            return Err(invalid(if is_jwt(presented) {
+        let Some(token) = state.tokens.get(&*presented) else {
+            return Err(invalid(if is_jwt(&presented) {
                 "token signature is invalid: signature is invalid"
             } else {
                 "token is malformed: token contains an invalid number of segments"
@@ -231,7 +263,11 @@ impl Accounts {
         if state.disabled.contains(&token.subject) {
             return Err(invalid(&format!("account {} is disabled", token.subject)));
         }
-        match token.validity {
+        let ended = token
+            .ends
+            .is_some_and(|ends| ends <= self.clock.now().unix_seconds());
+        let validity = if ended { Validity::Expired } else { token.validity };
+        match validity {
             Validity::Valid => Ok(Caller::Account {
                 subject: token.subject.clone(),
                 issued: token.issued,

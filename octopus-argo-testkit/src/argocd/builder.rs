@@ -39,6 +39,7 @@ pub struct ArgoCdSimBuilder {
     headers_at_once: bool,
     health_source: HealthSource,
     log_rights: bool,
+    override_for_revisions: bool,
     controller: Controller,
     faults: Faults,
     #[cfg(feature = "tls")]
@@ -143,6 +144,7 @@ impl ArgoCdSimBuilder {
             headers_at_once: false,
             health_source: HealthSource::default(),
             log_rights: false,
+            override_for_revisions: false,
             controller: Controller::default(),
             faults: Faults::default(),
             #[cfg(feature = "tls")]
@@ -170,9 +172,14 @@ impl ArgoCdSimBuilder {
         self
     }
 
-    /// Applications to begin with. More come by [`Fleet::upsert`].
+    /// Applications to begin with. More come by [`Fleet::upsert`]. They are taken one by one, and kept in little memory: an
+    /// iterator that makes them is better than a list of them. A large fleet starts sooner if its version, presence and health
+    /// source are set before.
     pub fn applications(mut self, manifests: impl IntoIterator<Item = Manifest>) -> Self {
-        self.applications.extend(manifests);
+        let encoding = self.encoding();
+        let manifests = manifests.into_iter();
+        self.applications
+            .extend(manifests.map(|manifest| manifest.compacted(encoding)));
         self
     }
 
@@ -248,6 +255,13 @@ impl ArgoCdSimBuilder {
         self
     }
 
+    /// Whether a sync to another revision than the application's own needs the right `applications, override`:
+    /// `application.sync.requireOverridePrivilegeForRevisionSync`. Default: false, as Argo CD. No effect before 3.3.
+    pub fn override_for_revisions(mut self, needed: bool) -> Self {
+        self.override_for_revisions = needed;
+        self
+    }
+
     /// What moves by itself. Default: [`Controller::default`]: refreshes are carried out at once, everything else is left
     /// to the test.
     pub fn controller(mut self, controller: Controller) -> Self {
@@ -301,6 +315,19 @@ impl ArgoCdSimBuilder {
         self
     }
 
+    /// What the bytes of an object depend on, as far as it is set.
+    const fn encoding(&self) -> Encoding {
+        Encoding {
+            version: self.version,
+            presence: self.presence,
+            health_in_tree: match self.health_source {
+                HealthSource::OfVersion => self.version.is_3_or_later(),
+                HealthSource::Inline => false,
+                HealthSource::AppTree => true,
+            },
+        }
+    }
+
     /// Starts to listen. Must be called in a Tokio runtime with I/O and time.
     ///
     /// # Errors
@@ -309,15 +336,7 @@ impl ArgoCdSimBuilder {
     /// # Cancel safety
     /// Safe: a server that has not been returned does not listen.
     pub async fn start(self) -> Result<ArgoCdSim, StartError> {
-        let encoding = Encoding {
-            version: self.version,
-            presence: self.presence,
-            health_in_tree: match self.health_source {
-                HealthSource::OfVersion => self.version.is_3_or_later(),
-                HealthSource::Inline => false,
-                HealthSource::AppTree => true,
-            },
-        };
+        let encoding = self.encoding();
         let fleet = Fleet::new(
             self.clock.clone(),
             self.namespace.clone(),
@@ -356,6 +375,7 @@ impl ArgoCdSimBuilder {
                     root_path: self.root_path,
                     headers_at_once: self.headers_at_once,
                     log_rights: self.log_rights,
+                    override_for_revisions: self.override_for_revisions,
                 }),
             },
             #[cfg(feature = "tls")]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use octopus_argo_proto::argocd::k8s::meta::Time;
+
 /// Where the simulator takes the time from: creation, reconciliation and log times. Nothing waits for it.
 #[derive(Clone)]
 pub(super) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
@@ -42,6 +44,17 @@ impl Timestamp {
 
     pub(super) const fn unix_seconds(self) -> i64 {
         self.seconds
+    }
+
+    /// As in messages: whole seconds, and for Go's zero time an empty message.
+    ///
+    /// Rule: Kubernetes `pkg/apis/meta/v1/time_proto.go` (`ProtoTime`).
+    pub(super) fn to_wire(self) -> Time {
+        if self == Self::YEAR_ONE {
+            Time::default()
+        } else {
+            Time::from_unix_seconds(self.seconds)
+        }
     }
 
     /// Without the fraction of a second, as object metadata keeps times.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tonic::{Code, Status};
 
 use super::Method;
+use super::service::End;
 
 /// Switches for what goes wrong with Argo CD now and then. A cheap handle: clones act on the same server, and the
 /// switches keep their places over restarts. With none set, nothing goes wrong.
@@ -16,6 +17,8 @@ use super::Method;
 /// | [`fail`](Self::fail) | an answer with a code | any cause: an overload, the cluster behind it, a bug |
 /// | [`hold`](Self::hold) | no answer before its deadline | repo server or Redis slow, reconciliation queued |
 /// | [`break_after`](Self::break_after) | a stream or answer torn off | a proxy's limit, a crash |
+/// | [`end_after`](Self::end_after) | an answer that ends well and has no status | a proxy that hides a cut |
+/// | [`fail_after`](Self::fail_after) | an error behind messages | what is watched goes away, or grows too large |
 /// | [`drop_events`](Self::drop_events) | Watch events missing | its buffer of 1000 events was full |
 /// | [`lose_deletes`](Self::lose_deletes) | no `DELETED` | the server learnt of deletions by relisting |
 /// | [`open_watch_window`](Self::open_watch_window) | changes after the burst missing | always, for some milliseconds |
@@ -39,7 +42,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     failures: BTreeMap<Method, (Code, String, usize)>,
-    breaks: BTreeMap<Method, usize>,
+    ends: BTreeMap<Method, (usize, End)>,
     drop_events: u64,
     lose_deletes: bool,
     forbid_replace: bool,
@@ -75,7 +78,26 @@ impl Faults {
     /// The next call of `method` is torn off after this many messages: over HTTP/2 the call is reset, over HTTP/1.1 the
     /// connection closes in the middle of the body, without a trailer frame. Once.
     pub fn break_after(&self, method: Method, messages: usize) {
-        self.state().breaks.insert(method, messages);
+        self.end(method, messages, End::Broken);
+    }
+
+    /// The answer to the next call of `method` ends after this many messages as if it were whole, but without a status: over
+    /// HTTP/2 there are no trailers, over gRPC-Web there is no trailer frame. Once.
+    ///
+    /// A proxy makes this of an answer that was cut before it, where it does not know how long the answer should have been.
+    pub fn end_after(&self, method: Method, messages: usize) {
+        self.end(method, messages, End::Unsaid);
+    }
+
+    /// The next call of `method` fails after this many messages: over HTTP/2 the status is in the trailers, over gRPC-Web in
+    /// the last frame, where a client that looks for it in the headers alone finds none. With 0 messages it is in the headers.
+    /// Once.
+    pub fn fail_after(&self, method: Method, messages: usize, code: Code, message: &str) {
+        self.end(method, messages, Status::new(code, message).into());
+    }
+
+    fn end(&self, method: Method, messages: usize, end: End) {
+        self.state().ends.insert(method, (messages, end));
     }
 
     /// The next `events` changes are told to no Watch. Nobody learns that something was lost.
@@ -135,8 +157,9 @@ impl Faults {
         Err(failure)
     }
 
-    pub(super) fn take_break(&self, method: Method) -> Option<usize> {
-        self.state().breaks.remove(&method)
+    /// After how many messages the answer to this call ends, and how.
+    pub(super) fn take_end(&self, method: Method) -> Option<(usize, End)> {
+        self.state().ends.remove(&method)
     }
 
     /// Whether this change is to be kept from every Watch.

@@ -1,6 +1,7 @@
-//! A fleet of ten thousand applications of 5 kB each.
+//! Fleets of ten thousand applications of 5 kB each: that they are no effort, and how much exactly.
 //!
-//! Measured with `cargo test --release -p octopus-argo-testkit --all-features --test argocd -- --ignored --nocapture`.
+//! Measured with `cargo test --release -p octopus-argo-testkit --all-features --test argocd -- large --ignored --nocapture
+//! --test-threads 1`.
 
 use std::time::Instant;
 
@@ -12,9 +13,9 @@ use serde_json::json;
 use super::*;
 
 /// An application whose message has about 5 kB: with resources, history and managed fields, as from the field.
-fn realistic() -> Manifest {
+fn realistic(name: &str) -> Manifest {
     let resource = |number: usize| {
-        json!({"group": "apps", "version": "v1", "kind": "Deployment", "namespace": "shop", "name": format!("web-{number}"),
+        json!({"group": "apps", "version": "v1", "kind": "Deployment", "namespace": "shop", "name": format!("{name}-{number}"),
                "status": "Synced", "health": {"status": "Healthy"}})
     };
     let source = json!({"repoURL": "https://git.example.test/web.git", "path": "deploy/overlays/production", "targetRevision": "main"});
@@ -30,12 +31,12 @@ fn realistic() -> Manifest {
                "time": "2026-05-01T10:00:00Z", "fieldsV1": fields})
     };
     Manifest::try_from(json!({
-        "metadata": {"name": "web", "labels": {"team": "shop"},
+        "metadata": {"name": name, "labels": {"team": "shop"},
             "annotations": {"argo.octopus.com/project": "shop", "argo.octopus.com/environment": "production"},
             "managedFields": [manager("argocd-controller"), manager("argocd-server")]},
         "spec": {"project": "shop", "source": source, "destination": {"server": "https://kubernetes.default.svc", "namespace": "shop"}},
         "status": {"health": {"status": "Healthy"}, "sync": {"status": "Synced", "comparedTo": {"source": source}},
-            "resources": (0..20).map(resource).collect::<Vec<_>>(), "history": (0..8).map(entry).collect::<Vec<_>>()},
+            "resources": (0..36).map(resource).collect::<Vec<_>>(), "history": (0..10).map(entry).collect::<Vec<_>>()},
     }))
     .unwrap()
 }
@@ -48,20 +49,58 @@ fn resident_mib() -> u64 {
         / 1024
 }
 
+const COUNT: usize = 10_000;
+
+fn name(number: usize) -> String {
+    format!("app-{number:05}")
+}
+
+/// Copies of one application, with optimisation or without.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_copies_start_at_once() {
+    let web = realistic("web");
+    let sim = builder_of((0..COUNT).map(|number| web.renamed(&name(number))));
+    let sim = sim.start().await.unwrap();
+    let names = sim.fleet().names();
+    assert_eq!((names.len(), names[COUNT - 1].name()), (COUNT, "app-09999"));
+    // What is changed is no longer shared, and nobody else changes with it.
+    sim.fleet()
+        .edit(&app("app-00001"), |json| json["spec"]["project"] = "other".into())
+        .unwrap();
+    let project = |name| sim.fleet().manifest(&app(name)).unwrap()["spec"]["project"].clone();
+    assert_eq!(
+        (project("app-00001"), project("app-00002")),
+        ("other".into(), "shop".into())
+    );
+}
+
+fn builder_of(applications: impl IntoIterator<Item = Manifest>) -> ArgoCdSimBuilder {
+    ArgoCdSim::builder()
+        .without_authentication()
+        .applications(applications)
+        .controller(Controller::default().reconciliations(83.0))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
-async fn ten_thousand_applications() {
-    const COUNT: usize = 10_000;
-    let web = realistic();
+async fn ten_thousand_copies() {
+    let web = realistic("web");
+    measure(|| builder_of((0..COUNT).map(|number| web.renamed(&name(number))))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn ten_thousand_that_differ() {
+    measure(|| builder_of((0..COUNT).map(|number| realistic(&name(number))))).await;
+}
+
+async fn measure(builder: impl FnOnce() -> ArgoCdSimBuilder) {
     let before = resident_mib();
     let began = Instant::now();
-    let sim = ArgoCdSim::builder()
-        .without_authentication()
-        .applications((0..COUNT).map(|number| web.renamed(&format!("app-{number:05}"))))
-        .controller(Controller::default().reconciliations(83.0))
-        .start()
-        .await
-        .unwrap();
+    let builder = builder();
+    println!("manifests  {:?}", began.elapsed());
+    let began = Instant::now();
+    let sim = builder.start().await.unwrap();
     println!("start      {:?}", began.elapsed());
     println!("memory     {} MiB more", resident_mib().saturating_sub(before));
     let mut client = ApplicationServiceClient::new(channel(&sim).await).max_decoding_message_size(200 << 20);
@@ -72,7 +111,11 @@ async fn ten_thousand_applications() {
             .await
             .unwrap()
             .into_inner();
-        println!("list       {:?}, {} bytes", began.elapsed(), list.encoded_len());
+        println!(
+            "list       {:?}, decoded; {} bytes",
+            began.elapsed(),
+            list.encoded_len()
+        );
         assert_eq!(list.items.len(), COUNT);
     }
     let began = Instant::now();

@@ -51,6 +51,27 @@ async fn a_sync_window_is_not_a_missing_right() {
     assert!(!error.is_retryable());
 }
 
+/// A right besides `sync`, which manifests need always, and another revision where the server wants it.
+#[tokio::test]
+async fn the_right_to_override_is_named() {
+    let sim = builder()
+        .override_for_revisions(true)
+        .token(TOKEN, access())
+        .start()
+        .await
+        .unwrap();
+    let api = api(&sim);
+    let right = Right::new("applications", "override", "shop/web");
+    let missing = Denied::MissingRight(right);
+    let local = SyncRequest::new(target("web")).danger_manifests(["{}".to_owned()]);
+    assert_eq!(denied(soon(api.sync(&local)).await), missing);
+    let other = SyncRequest::new(target("web")).revision("v2");
+    assert_eq!(denied(soon(api.sync(&other)).await), missing);
+    soon(api.sync(&SyncRequest::new(target("web")).revision("main")))
+        .await
+        .unwrap();
+}
+
 /// Code 9 of Sync, by its cause.
 #[tokio::test]
 async fn a_refused_sync_says_why() {

@@ -149,9 +149,19 @@ async fn a_probe_names_the_lines_that_are_missing() {
     assert_eq!(
         probe.missing().collect::<Vec<_>>(),
         [
+            "p, gateway, clusters, get, *, allow",
             "p, gateway, logs, get, */*, allow",
-            "p, gateway, clusters, get, *, allow"
         ]
+    );
+    // Asked for `*`, Argo CD would say no to who has `*/*`; and the line that is missing is the installer's.
+    let applications = &probe.rights[0];
+    assert_eq!(applications.right.object(), "*");
+    assert_eq!(applications.granted, Some(true));
+    sim.accounts().set_access(Access::new("gateway"));
+    let reports = soon(argo_cd.probe(Needs::default())).await.unwrap();
+    assert_eq!(
+        reports[0].probe.missing().next().as_deref(),
+        Some("p, gateway, applications, get, *, allow")
     );
     sim.accounts().expire(TOKEN);
     let reports = soon(argo_cd.probe(Needs::default())).await.unwrap();

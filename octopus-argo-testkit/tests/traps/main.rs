@@ -10,6 +10,7 @@
 
 mod codes;
 mod credentials;
+mod deadlines;
 mod keep_alive;
 mod logs;
 mod presence;

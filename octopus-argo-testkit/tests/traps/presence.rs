@@ -1,7 +1,10 @@
 //! Trap 5: what is present and empty, on both sides.
 
 use octopus_argo_core::health::argocd::ResourceKey;
-use octopus_argo_proto::argocd::{LogQuery, Refresh};
+use octopus_argo_proto::argocd::application::ApplicationQuery;
+use octopus_argo_proto::argocd::application::application_service_client::ApplicationServiceClient;
+use octopus_argo_proto::argocd::k8s::meta::Time;
+use octopus_argo_proto::argocd::{Fetched, Filter, LogQuery, Refresh, v1alpha1};
 use octopus_argo_testkit::argocd::Presence;
 
 use super::*;
@@ -67,7 +70,7 @@ async fn a_required_field_that_is_empty_is_sent() {
     assert!(manifest.contains("Service"), "{manifest}");
 }
 
-/// What is written though it is empty is read as unset: blank texts, blank sources, empty times.
+/// What is written though it is empty is read as unset.
 #[tokio::test]
 async fn what_is_empty_is_read_as_unset() {
     for presence in [Presence::Always, Presence::OmitEmpty] {
@@ -85,8 +88,6 @@ async fn what_is_empty_is_read_as_unset() {
         let fetched = soon(api(&sim).get(&Target::new(&app("fresh")))).await.unwrap();
         let application = &fetched.application;
         assert_eq!(application.sources.len(), 1);
-        assert!(!application.sources.shadows_single(), "a blank source is none");
-        assert!(!application.deleting, "an empty time is not 1970");
         assert_eq!(application.destination.name, None);
         assert_eq!(fetched.detail.reconciled_at, None);
         assert!(!fetched.detail.is_operating());
@@ -97,4 +98,110 @@ async fn what_is_empty_is_read_as_unset() {
             "{status:?}"
         );
     }
+}
+
+/// An application of several sources has a blank `source` wherever it has `sources`, and a blank `revision` beside
+/// `revisions`.
+#[tokio::test]
+async fn a_blank_source_is_none() {
+    let sim = sim().await;
+    sim.fleet().upsert(
+        "
+metadata: {name: multi}
+spec:
+  project: shop
+  source: {repoURL: ''}
+  sources:
+  - {repoURL: https://git.example.test/one.git}
+  - {repoURL: https://git.example.test/two.git}
+status:
+  sync: {status: Synced, revisions: [one, two]}
+  history: [{id: 7, revisions: [one, two]}]
+  operationState: {phase: Succeeded, operation: {sync: {}}, syncResult: {revisions: [one, two]}}
+"
+        .parse()
+        .unwrap(),
+    );
+    // The trap is set: they are on the wire, with nothing in them.
+    let wire = wire(&sim, "multi").await;
+    let status = wire.status.unwrap();
+    let history = &status.history[0];
+    let result = status.operation_state.unwrap().sync_result.unwrap();
+    let sync = status.sync.unwrap();
+    for blank in [
+        wire.spec.unwrap().source,
+        sync.compared_to.unwrap().source,
+        history.source.clone(),
+        result.source,
+    ] {
+        assert_eq!(blank.unwrap().repo_url.as_deref(), Some(""));
+    }
+    for blank in [sync.revision, history.revision.clone(), result.revision] {
+        assert_eq!(blank.as_deref(), Some(""));
+    }
+
+    let api = api(&sim);
+    let fetched = soon(api.get(&target("multi"))).await.unwrap();
+    let listed = soon(api.list(&Filter::default().name(&app("multi"))))
+        .await
+        .unwrap();
+    for application in [&fetched.application, &listed[0].application] {
+        assert_eq!(application.sources.len(), 2);
+        assert!(!application.sources.shadows_single(), "a blank source is none");
+        let revisions = &application.status.as_ref().unwrap().revisions;
+        assert_eq!(**revisions, ["one".into(), "two".into()]);
+    }
+    let both: [Box<str>; 2] = ["one".into(), "two".into()];
+    assert_eq!(fetched.detail.history[0].revisions, both);
+    assert_eq!(fetched.detail.operation.unwrap().revisions, both);
+}
+
+/// The zero time is an empty message, and means that none is set.
+#[tokio::test]
+async fn an_empty_time_is_not_1970() {
+    let sim = sim().await;
+    sim.fleet().upsert(
+        "
+metadata: {name: timeless, deletionTimestamp: '0001-01-01T00:00:00Z'}
+spec: {project: shop}
+status:
+  reconciledAt: '0001-01-01T00:00:00Z'
+  history: [{id: 7, revision: abc}]
+  operationState: {phase: Running, operation: {sync: {}}}
+"
+        .parse()
+        .unwrap(),
+    );
+    let wire = wire(&sim, "timeless").await;
+    let status = wire.status.unwrap();
+    for empty in [
+        wire.metadata.unwrap().deletion_timestamp,
+        status.reconciled_at,
+        status.history[0].deployed_at,
+        status.operation_state.unwrap().started_at,
+    ] {
+        assert_eq!(empty, Some(Time::default()), "the trap is set");
+    }
+
+    let api = api(&sim);
+    let Fetched {
+        application, detail, ..
+    } = soon(api.get(&target("timeless"))).await.unwrap();
+    let listed = soon(api.list(&Filter::default().name(&app("timeless"))))
+        .await
+        .unwrap();
+    assert!(!application.deleting && !listed[0].application.deleting);
+    assert_eq!(detail.reconciled_at, None);
+    assert_eq!(detail.history[0].deployed_at, None);
+    assert_eq!(detail.operation.unwrap().started_at, None);
+}
+
+/// The message as it comes, for a look at the trap itself.
+async fn wire(sim: &ArgoCdSim, name: &str) -> v1alpha1::Application {
+    let mut client = ApplicationServiceClient::new(argo_cd(sim).build().unwrap().service());
+    let query = ApplicationQuery {
+        name: Some(name.to_owned()),
+        ..ApplicationQuery::default()
+    };
+    soon(client.get(query)).await.unwrap().into_inner()
 }

@@ -1,6 +1,7 @@
 //! Trap 9: where health is, and what tells of it.
 
 use octopus_argo_core::health::HealthStatus;
+use octopus_argo_core::health::argocd::ResourceTree;
 use octopus_argo_proto::argocd::Filter;
 use octopus_argo_testkit::argocd::{ArgoCdVersion, Method};
 use serde_json::json;
@@ -40,20 +41,41 @@ async fn health_of_resources_is_found_wherever_it_is() {
 #[tokio::test]
 async fn the_first_tree_is_not_waited_for() {
     let sim = sim().await;
-    let api = api(&sim);
-    let mut trees = api.watch_resource_tree(&target("web"));
+    let mut trees = api(&sim).watch_resource_tree(&target("web"));
     let first = soon(trees.next()).await.unwrap().unwrap();
     assert_eq!(first.nodes.len(), 1);
-    // The same tree again is no news; another is.
-    sim.fleet().notify_tree(&app("web")).unwrap();
+}
+
+/// A tree that changes before the stream stands is told by nothing, so the tree is read once more.
+#[tokio::test]
+async fn a_tree_that_changes_before_the_stream_stands_is_found() {
+    let sim = sim().await;
+    let _hold = sim.faults().hold(Method::WatchResourceTree);
+    let mut trees = api(&sim).watch_resource_tree(&target("web"));
+    soon(trees.next()).await.unwrap().unwrap();
     sim.fleet().set_tree(&app("web"), &tree("Degraded")).unwrap();
     let second = soon(trees.next()).await.unwrap().unwrap();
-    assert_eq!(
-        second.nodes[0].health.as_ref().unwrap().status(),
-        Some(HealthStatus::Degraded)
-    );
+    assert_eq!(health_of(&second), Some(HealthStatus::Degraded));
+}
+
+/// The same tree comes again and again, and is no news; an application that is gone is said.
+#[tokio::test]
+async fn only_trees_that_differ_are_told() {
+    let sim = sim().await;
+    let mut trees = api(&sim).watch_resource_tree(&target("web"));
+    soon(trees.next()).await.unwrap().unwrap();
+    for _ in 0..3 {
+        sim.fleet().notify_tree(&app("web")).unwrap();
+    }
+    sim.fleet().set_tree(&app("web"), &tree("Degraded")).unwrap();
+    let second = soon(trees.next()).await.unwrap().unwrap();
+    assert_eq!(health_of(&second), Some(HealthStatus::Degraded));
     sim.fleet().delete(&app("web")).unwrap();
     assert_eq!(reason(soon(trees.next()).await), Reason::Gone);
+}
+
+fn health_of(tree: &ResourceTree) -> Option<HealthStatus> {
+    tree.nodes[0].health.as_ref().unwrap().status()
 }
 
 /// A change of a child's health is no event of the application.
@@ -69,19 +91,4 @@ async fn a_childs_health_is_not_watched_for_in_applications() {
     soon(trees.next()).await.unwrap().unwrap();
     let silent = tokio::time::timeout(Duration::from_millis(300), watch.next()).await;
     assert!(silent.is_err(), "{silent:?}");
-}
-
-/// A tree that has to be made first is waited for, and not for ever.
-#[tokio::test]
-async fn a_call_that_blocks_has_a_deadline() {
-    use octopus_argo_proto::argocd::Deadlines;
-    let sim = sim().await;
-    let _hold = sim.faults().hold(Method::ResourceTree);
-    let limit = Duration::from_millis(300);
-    let api = api(&sim).deadlines(Deadlines::default().with_slow(limit));
-    let late = reason(soon(api.resource_tree(&target("web"))).await);
-    assert!(
-        matches!(late, Reason::Deadline { after, .. } if after == limit),
-        "{late:?}"
-    );
 }

@@ -6,7 +6,7 @@ use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use octopus_argo_proto::argocd::{Filter, WatchEvent};
+use octopus_argo_proto::argocd::{Filter, LogQuery, WatchEvent};
 use octopus_argo_proto::prost::Message;
 use octopus_argo_proto::prost::bytes::{BufMut as _, Bytes, BytesMut};
 use octopus_argo_testkit::argocd::Method;
@@ -39,6 +39,60 @@ async fn a_restart_under_a_watch_is_said_and_can_be_tried_again() {
     }
 }
 
+/// Logs and trees end with the server as well, and say so: never as if they were complete.
+#[tokio::test]
+async fn a_restart_under_logs_and_trees_is_said() {
+    for web in [false, true] {
+        let sim = sim().await;
+        let lines = ["2026-05-19T09:27:22Z one"];
+        sim.fleet().set_logs(&app("web"), "web-1", lines).unwrap();
+        let builder = argo_cd(&sim);
+        let builder = if web { builder.grpc_web() } else { builder };
+        let api = builder.build().unwrap().api();
+        let mut logs = api.pod_logs(&LogQuery::new(target("web")).follow());
+        soon(logs.next()).await.unwrap().unwrap();
+        let mut trees = api.watch_resource_tree(&target("web"));
+        soon(trees.next()).await.unwrap().unwrap();
+        let restarted = sim.restart(Duration::from_millis(50));
+        // The tree is waited for meanwhile, so that its stream is asked for before the end.
+        let (sim, tree) = soon(async { tokio::join!(restarted, trees.next()) }).await;
+        assert_eq!(reason(tree), Reason::Unreachable, "web: {web}");
+        assert_eq!(reason(soon(logs.next()).await), Reason::Unreachable, "web: {web}");
+        assert_eq!(logs.end(), None);
+        let mut trees = api.watch_resource_tree(&target("web"));
+        soon(trees.next()).await.unwrap().unwrap();
+        drop(sim);
+    }
+}
+
+/// A token that ends under a stream does not end the stream; what begins afterwards takes the new one.
+#[tokio::test]
+async fn a_stream_outlives_its_token() {
+    const NEXT: &str = "e30.e30.bmV4dA";
+    let sim = sim().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, TOKEN).unwrap();
+    let api = argo_cd(&sim)
+        .tokens(Tokens::from_file(&path).unwrap())
+        .build()
+        .unwrap()
+        .api();
+    let mut watch = api.watch(&Filter::default().name(&app("web")));
+    soon(watch.next()).await.unwrap().unwrap();
+    sim.accounts().issue(NEXT, access());
+    sim.accounts().expire(TOKEN);
+    sim.fleet().annotate(&app("web"), "x", Some("1")).unwrap();
+    soon(watch.next()).await.unwrap().unwrap();
+    let mut later = api.watch(&Filter::default().name(&app("web")));
+    assert_eq!(reason(soon(later.next()).await), Reason::Token);
+    std::fs::write(&path, NEXT).unwrap();
+    let mut later = api.watch(&Filter::default().name(&app("web")));
+    soon(later.next()).await.unwrap().unwrap();
+    sim.fleet().annotate(&app("web"), "x", Some("2")).unwrap();
+    soon(watch.next()).await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn calls_go_on_past_a_goaway() {
     let sim = sim().await;
@@ -65,6 +119,9 @@ async fn a_list_that_is_cut_is_no_list() {
         "{error:?}"
     );
     assert_eq!(soon(api.list(&Filter::default())).await.unwrap().len(), 2);
+    // One that ends as a whole one does, but says nothing at its end, was cut too.
+    sim.faults().end_after(Method::List, 1);
+    assert_eq!(reason(soon(api.list(&Filter::default())).await), Reason::Cut);
 }
 
 /// Answers every call with these messages and status OK.

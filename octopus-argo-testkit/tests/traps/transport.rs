@@ -2,7 +2,8 @@
 
 use octopus_argo_client::tls::{Roots, Tls};
 use octopus_argo_proto::argocd::Filter;
-use octopus_argo_testkit::argocd::{Alpn, ArgoCdVersion};
+use octopus_argo_testkit::argocd::{Alpn, ArgoCdVersion, Method};
+use tonic::Code;
 
 use super::*;
 
@@ -88,16 +89,60 @@ async fn grpc_web_is_answered() {
     );
 }
 
-/// Trap 3: an error behind the first message is in the last frame, and a body without that frame was cut.
+/// Trap 3: an error behind a message is in the last frame, and nowhere else.
 #[tokio::test]
-async fn grpc_web_tells_the_end_from_a_cut() {
-    use octopus_argo_testkit::argocd::Method;
+async fn grpc_web_tells_an_error_behind_a_message() {
     let sim = sim().await;
     let api = argo_cd(&sim).grpc_web().build().unwrap().api();
-    sim.faults().break_after(Method::Watch, 1);
+    sim.faults().fail_after(
+        Method::Watch,
+        1,
+        Code::ResourceExhausted,
+        "it has grown too large",
+    );
     let mut watch = api.watch(&Filter::default());
     soon(watch.next()).await.unwrap().unwrap();
-    assert_eq!(reason(soon(watch.next()).await), Reason::Unreachable);
+    assert_eq!(reason(soon(watch.next()).await), Reason::Busy);
+
+    sim.faults()
+        .fail_after(Method::Get, 1, Code::ResourceExhausted, "it has grown too large");
+    assert_eq!(reason(soon(api.get(&target("web"))).await), Reason::Busy);
+    sim.faults()
+        .fail_after(Method::List, 1, Code::ResourceExhausted, "it has grown too large");
+    assert_eq!(reason(soon(api.list(&Filter::default())).await), Reason::Busy);
+}
+
+/// Trap 3: a body without that last frame was cut, even if it ends as a whole one does.
+#[tokio::test]
+async fn grpc_web_tells_the_end_from_a_cut() {
+    let sim = sim().await;
+    let api = argo_cd(&sim).grpc_web().build().unwrap().api();
+    for torn in [true, false] {
+        let cut = |method, messages| {
+            if torn {
+                sim.faults().break_after(method, messages);
+            } else {
+                sim.faults().end_after(method, messages);
+            }
+        };
+        cut(Method::Watch, 1);
+        let mut watch = api.watch(&Filter::default());
+        soon(watch.next()).await.unwrap().unwrap();
+        assert_eq!(
+            reason(soon(watch.next()).await),
+            Reason::Unreachable,
+            "torn: {torn}"
+        );
+        cut(Method::Get, 1);
+        assert_eq!(
+            reason(soon(api.get(&target("web"))).await),
+            Reason::Unreachable,
+            "torn: {torn}"
+        );
+        cut(Method::Get, 0);
+        let nothing = reason(soon(api.get(&target("web"))).await);
+        assert_eq!(nothing, Reason::Unreachable, "torn: {torn}");
+    }
 }
 
 /// Also: the root path is for gRPC-Web alone.

@@ -7,7 +7,7 @@ use super::applications::Fetched;
 use super::{Api, ApiError, Call, Channel, Denied, Reason, Refusal, Right, SyncRequest, Target};
 
 impl<S: Channel> Api<S> {
-    /// The answer, or an error whose reason is as exact as Argo CD lets one find out. It asks at most twice more.
+    /// The answer, or an error whose reason is as exact as Argo CD lets one find out. It asks a few times more at most.
     pub(super) async fn explained<A>(
         &self,
         answer: Result<A, ApiError>,
@@ -69,13 +69,33 @@ impl<S: Channel> Api<S> {
     /// Rule: Argo CD `server/application/application.go` (`Sync`).
     pub(super) async fn refused(&self, error: ApiError, request: &SyncRequest) -> ApiError {
         if error.code() != Code::FailedPrecondition {
-            return self.explain(error, request.target()).await;
+            let error = self.explain(error, request.target()).await;
+            return match self.missing_override(&error, request).await {
+                Some(right) => error.with_reason(Reason::Denied(Denied::MissingRight(right))),
+                None => error,
+            };
         }
         let refusal = match self.get(request.target()).await {
             Ok(fetched) => refusal(&fetched, request),
             Err(_) => Refusal::Other,
         };
         error.with_reason(Reason::Refused(refusal))
+    }
+
+    /// The right that some requests need besides `sync`, where it is what is missing: for manifests always, for another
+    /// revision by a setting of the server.
+    ///
+    /// Rule: Argo CD `server/application/application.go` (`Sync`, `resolveSourceRevisions`).
+    async fn missing_override(&self, error: &ApiError, request: &SyncRequest) -> Option<Right> {
+        let unexplained = *error.reason() == Reason::Denied(Denied::Forbidden);
+        let overrides = request.brings_manifests() || request.wanted_revisions().next().is_some();
+        if !unexplained || !overrides {
+            return None;
+        }
+        let object = request.target().object(&self.control_plane)?;
+        let right = Right::new("applications", "override", &object);
+        let missing = self.can_i(&right).await.is_ok_and(|granted| !granted);
+        missing.then_some(right)
     }
 }
 

@@ -4,7 +4,7 @@ use octopus_argo_core::ApplicationName;
 use octopus_argo_core::health::{HealthStatus, SyncStatus};
 use serde_json::Value;
 
-use super::object::{complete, set};
+use super::object::{complete, inherit, set};
 use super::{Event, EventKind, Fleet, Record, State};
 use crate::argocd::{Encoding, Faults, Manifest, ManifestError};
 
@@ -66,7 +66,11 @@ impl Fleet {
         let now = self.clock().now();
         let mut state = self.state();
         let before = state.applications.get(&name).map(Record::json);
-        let manifest = manifest.amended(|json| complete(json, &name, before.as_ref(), now));
+        let manifest = match &before {
+            Some(before) => manifest.amended(|json| inherit(json, before)),
+            None => manifest,
+        };
+        let manifest = manifest.with_metadata(|metadata| complete(metadata, &name, before.as_ref(), now));
         let kind = match before {
             Some(_) => EventKind::Modified,
             None => EventKind::Added,
@@ -146,7 +150,7 @@ impl Fleet {
         };
         let record = state.versioned(record.manifest(), self.encoding());
         // A Watch fills in health at send time, when the tree is gone.
-        record.filled(self.encoding(), state.explicit_tree(&name));
+        record.filled(state.explicit_tree(&name));
         state.logs.remove(&name);
         state.resources.remove(&name);
         state.details.remove(&name);
@@ -225,14 +229,8 @@ impl State {
     fn versioned(&mut self, manifest: Manifest, encoding: Encoding) -> Record {
         self.version += 1;
         let version = self.version;
-        let manifest = manifest.amended(|json| {
-            set(
-                json,
-                &["metadata"],
-                "resourceVersion",
-                Some(version.to_string().into()),
-            );
-        });
+        let manifest =
+            manifest.with_metadata(|metadata| metadata["resourceVersion"] = version.to_string().into());
         Record::new(&manifest, version, encoding)
     }
 }

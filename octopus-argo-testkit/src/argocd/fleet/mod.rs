@@ -27,7 +27,7 @@ pub(super) use logs::{Entry, Filter, LogQuery, PodLogs};
 pub(super) use operation::Refused;
 pub use operation::SyncWindow;
 pub(super) use projects::Allowed;
-pub(super) use record::Record;
+pub(super) use record::{Encoded, Record};
 pub(super) use resources::{Id, base64};
 pub(super) use tree::{TreeError, TreeEvent};
 pub(super) use watch::{Event, EventKind};

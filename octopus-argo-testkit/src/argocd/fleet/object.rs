@@ -25,35 +25,37 @@ pub(super) fn set(json: &mut Value, path: &[&str], key: &str, value: Option<Valu
     }
 }
 
-/// Adds what a cluster adds.
-pub(super) fn complete(json: &mut Value, name: &ApplicationName, before: Option<&Value>, now: Timestamp) {
-    let fill = |json: &mut Value, key: &str, value: &dyn Fn() -> Value| {
-        if json["metadata"][key].is_null() {
+/// Adds what a cluster adds to `metadata`.
+pub(super) fn complete(metadata: &mut Value, name: &ApplicationName, before: Option<&Value>, now: Timestamp) {
+    let mut fill = |key: &str, value: &dyn Fn() -> Value| {
+        if metadata[key].is_null() {
             let kept = before.map(|before| before["metadata"][key].clone());
-            let value = kept.filter(|kept| !kept.is_null()).unwrap_or_else(value);
-            set(json, &["metadata"], key, Some(value));
+            metadata[key] = kept.filter(|kept| !kept.is_null()).unwrap_or_else(value);
         }
     };
-    fill(json, "namespace", &|| name.namespace().unwrap_or_default().into());
-    fill(json, "uid", &|| uid(name).into());
-    fill(json, "creationTimestamp", &|| now.whole_seconds().into());
-    if let Some(before) = before {
-        for key in ["status", "operation"] {
-            if json[key].is_null() && !before[key].is_null() {
-                json[key] = before[key].clone();
-            }
-        }
-        let generation = before["metadata"]["generation"].as_i64().unwrap_or(1);
-        let changed = i64::from(json["spec"] != before["spec"]);
-        set(
-            json,
-            &["metadata"],
-            "generation",
-            Some(json!(generation + changed)),
-        );
-    } else {
-        fill(json, "generation", &|| json!(1));
+    fill("namespace", &|| name.namespace().unwrap_or_default().into());
+    fill("uid", &|| uid(name).into());
+    fill("creationTimestamp", &|| now.whole_seconds().into());
+    if before.is_none() {
+        fill("generation", &|| json!(1));
     }
+}
+
+/// What an object that is replaced leaves to the one that takes its place.
+pub(super) fn inherit(json: &mut Value, before: &Value) {
+    for key in ["status", "operation"] {
+        if json[key].is_null() && !before[key].is_null() {
+            json[key] = before[key].clone();
+        }
+    }
+    let generation = before["metadata"]["generation"].as_i64().unwrap_or(1);
+    let changed = i64::from(json["spec"] != before["spec"]);
+    set(
+        json,
+        &["metadata"],
+        "generation",
+        Some(json!(generation + changed)),
+    );
 }
 
 /// A uid that depends on nothing but the name, so that runs are alike. FNV-1a over the name, twice with different seeds.

@@ -1,88 +1,59 @@
-//! One application as the server keeps it: in two texts that are shared, not in trees of small objects, so that ten
-//! thousand of them are a matter of megabytes.
+//! One application as the server keeps it: in texts of bytes, not in trees of small objects. All but its metadata is shared
+//! with those that are alike, so that ten thousand of them are a matter of megabytes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use hyper::body::Bytes;
+use hyper::body::{Buf as _, Bytes};
 use octopus_argo_core::ApplicationName;
 use octopus_argo_proto::argocd::v1alpha1::{Application, ApplicationTree};
 use prost::Message as _;
+use prost::encoding::{self, WireType};
 use serde_json::Value;
 
 use super::tree;
+use crate::argocd::manifest::Kept;
 use crate::argocd::{Encoding, Manifest};
 
 /// An application at one resource version, and the bytes for it. A cheap handle.
 #[derive(Clone, Debug)]
 pub(in crate::argocd) struct Record(Arc<Object>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Object {
     name: ApplicationName,
     version: u64,
-    project: String,
     labels: BTreeMap<String, String>,
-    repository: String,
-    json: Arc<str>,
-    /// As List and Sync answer it: where health is kept in the tree, resources come without.
-    stored: Bytes,
-    /// As Get and Watch answer it, made when one of them asks.
+    /// `metadata` as JSON.
+    metadata: Arc<str>,
+    /// The same as the first field of the message.
+    head: Bytes,
+    kept: Arc<Kept>,
+    /// The rest as Get and Watch answer it where a tree was given, made when one of them asks.
     filled: OnceLock<Bytes>,
-    health_in_tree: bool,
 }
 
 impl Record {
     pub(super) fn new(manifest: &Manifest, version: u64, encoding: Encoding) -> Self {
-        let mut wire = manifest.to_wire(encoding);
-        let status = wire.status.as_ref();
-        let health_in_tree =
-            status.and_then(|status| status.resource_health_source.as_deref()) == Some("appTree");
-        if health_in_tree {
-            let resources = wire.status.iter_mut().flat_map(|status| &mut status.resources);
-            for resource in resources {
-                resource.health = None;
-            }
-        }
-        let spec = wire.spec.as_ref();
-        let project = spec.and_then(|spec| spec.project.clone()).unwrap_or_default();
-        let source = spec.and_then(|spec| spec.sources.first().or(spec.source.as_ref()));
+        let metadata = manifest.metadata_to_wire(encoding);
+        let mut head = Vec::with_capacity(encoding::message::encoded_len(METADATA, &metadata));
+        encoding::message::encode(METADATA, &metadata, &mut head);
         Self(Arc::new(Object {
             name: manifest.name().clone(),
             version,
-            project: if project.is_empty() {
-                "default".to_owned()
-            } else {
-                project
-            },
-            repository: source
-                .and_then(|source| source.repo_url.clone())
-                .unwrap_or_default(),
-            labels: wire
-                .metadata
-                .as_ref()
-                .map(|metadata| metadata.labels.clone())
-                .unwrap_or_default(),
-            json: manifest.as_json().to_string().into(),
-            stored: wire.encode_to_vec().into(),
+            labels: metadata.labels,
+            metadata: manifest.metadata().to_string().into(),
+            head: head.into(),
+            kept: manifest.body().kept(encoding),
             filled: OnceLock::new(),
-            health_in_tree,
         }))
     }
 
     /// The same with another tree beside it: what was filled in is no longer true.
     pub(super) fn refilled(&self) -> Self {
-        let object = &self.0;
         Self(Arc::new(Object {
-            name: object.name.clone(),
-            version: object.version,
-            project: object.project.clone(),
-            labels: object.labels.clone(),
-            repository: object.repository.clone(),
-            json: object.json.clone(),
-            stored: object.stored.clone(),
             filled: OnceLock::new(),
-            health_in_tree: object.health_in_tree,
+            ..Object::clone(&self.0)
         }))
     }
 
@@ -96,7 +67,7 @@ impl Record {
 
     /// The project that counts for rights: an empty `spec.project` is `default`.
     pub(in crate::argocd) fn project(&self) -> &str {
-        &self.0.project
+        self.0.kept.project()
     }
 
     pub(in crate::argocd) fn labels(&self) -> &BTreeMap<String, String> {
@@ -105,46 +76,95 @@ impl Record {
 
     /// Of the first source.
     pub(in crate::argocd) fn repository(&self) -> &str {
-        &self.0.repository
+        self.0.kept.repository()
     }
 
-    /// The object as JSON. Reads the text anew each time.
+    /// The object as JSON. Reads the texts anew each time.
     pub(in crate::argocd) fn json(&self) -> Value {
+        let mut json = self.0.kept.json();
         // The text was written from a `Value`.
-        serde_json::from_str(&self.0.json).unwrap_or_default()
+        json["metadata"] = serde_json::from_str(&self.0.metadata).unwrap_or_default();
+        json
     }
 
     pub(super) fn manifest(&self) -> Manifest {
         Manifest::trusted(self.json())
     }
 
-    /// The message in bytes as List answers it.
-    pub(in crate::argocd) fn stored(&self) -> &Bytes {
-        &self.0.stored
+    /// The message as List and Sync answer it: where health is kept in the tree, resources come without.
+    pub(in crate::argocd) fn stored(&self) -> Encoded {
+        self.encoded(self.0.kept.stored())
     }
 
-    /// The message as List answers it.
+    /// The same, decoded.
     pub(in crate::argocd) fn application(&self) -> Application {
+        let Encoded { head, rest } = self.stored();
         // The bytes were written from this message.
-        Application::decode(self.0.stored.clone()).unwrap_or_default()
+        Application::decode(head.chain(rest)).unwrap_or_default()
     }
 
-    /// The message in bytes as Get and Watch answer it: with the health of its resources, which the tree knows, or the
-    /// manifest where no tree was given.
+    /// The message as Get and Watch answer it: with the health of its resources, which the tree knows, or the manifest
+    /// where no tree was given.
     ///
     /// Rule: Argo CD `server/application/application.go` (`inferResourcesStatusHealth`).
-    pub(in crate::argocd) fn filled(&self, encoding: Encoding, tree: Option<&ApplicationTree>) -> Bytes {
-        if !self.0.health_in_tree {
-            return self.0.stored.clone();
+    pub(in crate::argocd) fn filled(&self, tree: Option<&ApplicationTree>) -> Encoded {
+        let object = &self.0;
+        if !object.kept.health_in_tree() {
+            return self.stored();
         }
-        let fill = || match tree {
-            None => self.manifest().to_wire(encoding).encode_to_vec().into(),
-            Some(tree) => {
-                let mut application = self.application();
-                tree::fill(&mut application, tree);
-                application.encode_to_vec().into()
-            }
+        let fill = |tree: &ApplicationTree| {
+            let mut application = self.application();
+            application.metadata = None;
+            tree::fill(&mut application, tree);
+            application.encode_to_vec().into()
         };
-        self.0.filled.get_or_init(fill).clone()
+        // One that was deleted was filled before its tree went.
+        let rest = match (object.filled.get(), tree) {
+            (Some(filled), _) => filled,
+            (None, Some(tree)) => object.filled.get_or_init(|| fill(tree)),
+            (None, None) => object.kept.filled(),
+        };
+        self.encoded(rest)
+    }
+
+    fn encoded(&self, rest: &Bytes) -> Encoded {
+        Encoded {
+            head: self.0.head.clone(),
+            rest: rest.clone(),
+        }
     }
 }
+
+/// The message of an application in two pieces.
+#[derive(Clone, Debug)]
+pub(in crate::argocd) struct Encoded {
+    head: Bytes,
+    rest: Bytes,
+}
+
+impl Encoded {
+    /// In bytes.
+    pub(in crate::argocd) fn len(&self) -> usize {
+        self.head.len() + self.rest.len()
+    }
+
+    pub(in crate::argocd) fn to_bytes(&self) -> Bytes {
+        [&*self.head, &*self.rest].concat().into()
+    }
+
+    /// How long it is as a field of another message.
+    pub(in crate::argocd) fn field_len(&self, number: u32) -> usize {
+        encoding::key_len(number) + encoding::encoded_len_varint(self.len() as u64) + self.len()
+    }
+
+    /// Appends it as a field of another message.
+    pub(in crate::argocd) fn append_field(&self, number: u32, to: &mut Vec<u8>) {
+        encoding::encode_key(number, WireType::LengthDelimited, to);
+        encoding::encode_varint(self.len() as u64, to);
+        to.extend_from_slice(&self.head);
+        to.extend_from_slice(&self.rest);
+    }
+}
+
+/// The number of the field in `Application`.
+const METADATA: u32 = 1;

@@ -10,7 +10,7 @@ use octopus_argo_proto::argocd::v1alpha1::{
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{ChangeError, Fleet, Record, State};
+use super::{ChangeError, Encoded, Fleet, Record, State};
 use crate::argocd::manifest::{self, ManifestError};
 
 /// What the cache holds for an application, and who listens.
@@ -144,13 +144,13 @@ impl Fleet {
     }
 
     /// The bytes of an application with the health of its resources.
-    pub(in crate::argocd) fn filled(&self, record: &Record) -> hyper::body::Bytes {
+    pub(in crate::argocd) fn filled(&self, record: &Record) -> Encoded {
         let tree = {
             let state = self.state();
             let entry = state.trees.get(record.name());
             entry.and_then(|entry| entry.explicit.clone())
         };
-        record.filled(self.encoding(), tree.as_deref())
+        record.filled(tree.as_deref())
     }
 }
 

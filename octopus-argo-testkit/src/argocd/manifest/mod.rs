@@ -1,5 +1,6 @@
 //! Application manifests: JSON or YAML text in, one checked object each.
 
+mod body;
 mod error;
 mod wire;
 
@@ -7,9 +8,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use octopus_argo_core::ApplicationName;
+use octopus_argo_proto::argocd::k8s::meta::ObjectMeta;
 use octopus_argo_proto::argocd::v1alpha1;
 use serde_json::Value;
 
+pub(super) use body::{Body, Kept};
 pub use error::ManifestError;
 pub(super) use wire::{cluster, events, project, tree};
 
@@ -39,10 +42,13 @@ use super::Encoding;
 /// assert_eq!(manifests[0].name().to_string(), "web");
 /// # Ok::<(), octopus_argo_testkit::argocd::ManifestError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Manifest {
-    json: Value,
     name: ApplicationName,
+    /// With the name of the manifest that this one was copied from.
+    metadata: Arc<Value>,
+    /// Shared with copies under other names.
+    body: Arc<Body>,
 }
 
 impl Manifest {
@@ -81,11 +87,14 @@ impl Manifest {
 
     /// The whole object.
     #[must_use]
-    pub fn as_json(&self) -> &Value {
-        &self.json
+    pub fn to_json(&self) -> Value {
+        let mut json = self.body.json().into_owned();
+        json["metadata"] = self.named_metadata();
+        json
     }
 
-    /// The same under another name, for fleets of many applications that are alike.
+    /// The same under another name, for fleets of many applications that are alike. The copy shares everything but its
+    /// metadata with the original, also in a server that holds both, as long as nothing changes it.
     ///
     /// ```
     /// use octopus_argo_testkit::argocd::Manifest;
@@ -97,35 +106,90 @@ impl Manifest {
     /// ```
     #[must_use]
     pub fn renamed(&self, name: &str) -> Self {
-        let mut copy = self.clone();
-        // An object with a name has metadata.
-        copy.json["metadata"]["name"] = name.into();
-        copy.name = ApplicationName::new(self.name.namespace(), name);
-        copy
+        Self {
+            name: ApplicationName::new(self.name.namespace(), name),
+            ..self.clone()
+        }
+    }
+
+    /// `metadata` with the right name.
+    fn named_metadata(&self) -> Value {
+        let mut metadata = Value::clone(&self.metadata);
+        metadata["name"] = self.name.name().into();
+        metadata
     }
 
     /// The same with a change that cannot make it another object, or none: the caller sees to that.
-    pub(super) fn amended(mut self, change: impl FnOnce(&mut Value)) -> Self {
-        change(&mut self.json);
-        Self::trusted(self.json)
+    pub(super) fn amended(self, change: impl FnOnce(&mut Value)) -> Self {
+        let mut json = self.to_json();
+        change(&mut json);
+        Self::trusted(json)
+    }
+
+    /// As [`Manifest::amended`], with a change of `metadata` alone.
+    pub(super) fn with_metadata(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        let metadata = Arc::make_mut(&mut self.metadata);
+        metadata["name"] = self.name.name().into();
+        change(metadata);
+        self.name = name_in(metadata);
+        self
+    }
+
+    /// The same in less memory, if it shares nothing. It is meant for a server with this encoding; another has to read it anew.
+    pub(super) fn compacted(mut self, encoding: Encoding) -> Self {
+        if let Some(body) = Arc::get_mut(&mut self.body) {
+            body.compact(encoding);
+        }
+        self
     }
 
     /// An object that was checked before. To look at every field again takes most of the time that a change takes.
-    pub(super) fn trusted(json: Value) -> Self {
-        let text = |key: &str| json["metadata"][key].as_str();
+    pub(super) fn trusted(mut json: Value) -> Self {
+        let metadata = json["metadata"].take();
         Self {
-            name: ApplicationName::new(text("namespace"), text("name").unwrap_or_default()),
-            json,
+            name: name_in(&metadata),
+            metadata: Arc::new(metadata),
+            body: Arc::new(Body::new(json)),
         }
+    }
+
+    pub(super) fn metadata(&self) -> &Value {
+        &self.metadata
+    }
+
+    pub(super) fn body(&self) -> &Body {
+        &self.body
     }
 
     /// The message that Argo CD sends for this object.
     pub(super) fn to_wire(&self, encoding: Encoding) -> v1alpha1::Application {
-        match wire::application(&self.json, encoding) {
-            Ok(wire) => wire,
-            // Every way to make a manifest goes through `TryFrom<Value>`, which has made this message once.
-            Err(wrong) => unreachable!("a checked manifest has a wrong type: {wrong:?}"),
-        }
+        checked(wire::application(&self.to_json(), encoding))
+    }
+
+    /// The metadata of that message.
+    pub(super) fn metadata_to_wire(&self, encoding: Encoding) -> ObjectMeta {
+        checked(wire::metadata(&self.metadata, encoding))
+    }
+}
+
+fn name_in(metadata: &Value) -> ApplicationName {
+    let text = |key: &str| metadata[key].as_str();
+    ApplicationName::new(text("namespace"), text("name").unwrap_or_default())
+}
+
+/// What was made from an object that was checked.
+fn checked<T>(made: Result<T, ManifestError>) -> T {
+    match made {
+        Ok(made) => made,
+        // Every way to make a manifest goes through `TryFrom<Value>`, which has made the whole message once.
+        Err(wrong) => unreachable!("a checked manifest has a wrong type: {wrong:?}"),
+    }
+}
+
+/// Equal objects.
+impl PartialEq for Manifest {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_json() == other.to_json()
     }
 }
 
@@ -141,12 +205,10 @@ impl TryFrom<Value> for Manifest {
         }
         let wire = wire::application(&json, Encoding::default())?;
         let metadata = wire.metadata.unwrap_or_default();
-        let name = metadata.name.filter(|name| !name.is_empty());
-        let name = name.ok_or(ManifestError::Nameless)?;
-        Ok(Self {
-            json,
-            name: ApplicationName::new(metadata.namespace.as_deref(), &name),
-        })
+        if metadata.name().is_empty() {
+            return Err(ManifestError::Nameless);
+        }
+        Ok(Self::trusted(json))
     }
 }
 
@@ -291,7 +353,7 @@ mod tests {
     }
 
     fn compare(manifest: &Manifest) {
-        let mut json = manifest.as_json().clone();
+        let mut json = manifest.to_json();
         json["kind"] = "Application".into();
         let mut direct = core_reads(&json.to_string());
         // Argo CD writes a blank status where there is none, so over the wire the two cannot be told apart.

@@ -15,11 +15,13 @@ use tonic::{Code, Status};
 pub(super) type Messages = Pin<Box<dyn Stream<Item = Result<Bytes, End>> + Send>>;
 
 /// How a call ends that does not end well.
-#[derive(Debug)]
-pub(super) enum End {
+#[derive(Clone, Debug)]
+pub(in crate::argocd) enum End {
     Status(Status),
     /// Torn off, without a status.
     Broken,
+    /// As if it were whole, without a status.
+    Unsaid,
 }
 
 impl From<Status> for End {
@@ -38,12 +40,14 @@ pub(super) fn many(messages: BoxStream<Bytes>) -> Messages {
     Box::pin(messages.map(|message| message.map_err(End::from)))
 }
 
-/// Tears an answer off after so many messages, which get a moment to leave: with a reset, HTTP/2 throws away what it has
-/// not sent.
-pub(super) fn broken_after(messages: Messages, count: usize) -> Messages {
+/// Ends an answer after so many messages. Before it is torn off they get a moment to leave: with a reset, HTTP/2 throws away
+/// what it has not sent.
+pub(super) fn ended_after(messages: Messages, count: usize, end: End) -> Messages {
     let end = stream::once(async {
-        tokio::time::sleep(MOMENT).await;
-        Err(End::Broken)
+        if matches!(end, End::Broken) {
+            tokio::time::sleep(MOMENT).await;
+        }
+        Err(end)
     });
     Box::pin(messages.take(count).chain(end))
 }
@@ -178,6 +182,10 @@ impl hyper::body::Body for Answer {
             Some(Err(End::Broken)) => {
                 self.messages = None;
                 return Poll::Ready(Some(Err(TornOff.into())));
+            }
+            Some(Err(End::Unsaid)) => {
+                self.messages = None;
+                return Poll::Ready(None);
             }
             Some(Err(End::Status(status))) => status,
             None => Status::new(Code::Ok, ""),

@@ -31,7 +31,7 @@ pub(super) async fn get(api: &Api, caller: &Caller, query: ApplicationQuery) -> 
         // An application that is deleted meanwhile is answered as it was.
         record = api.fleet.record(record.name()).unwrap_or(record);
     }
-    let bytes = api.fleet.filled(&record);
-    api.fits(bytes.len())?;
-    Ok(one(bytes))
+    let filled = api.fleet.filled(&record);
+    api.fits(filled.len())?;
+    Ok(one(filled.to_bytes()))
 }

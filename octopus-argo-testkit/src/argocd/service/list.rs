@@ -29,14 +29,14 @@ pub(super) fn list(api: &Api, caller: &Caller, query: ApplicationQuery) -> Resul
 
     // An `ApplicationList`, put together from messages that are already in bytes.
     let metadata = list_meta(api, version);
-    let item = |record: &Record| encoding::bytes::encoded_len(ITEMS, record.stored());
+    let item = |record: &Record| record.stored().field_len(ITEMS);
     let length =
         encoding::message::encoded_len(METADATA, &metadata) + records.iter().map(item).sum::<usize>();
     api.fits(length)?;
     let mut bytes = Vec::with_capacity(length);
     encoding::message::encode(METADATA, &metadata, &mut bytes);
     for record in &records {
-        encoding::bytes::encode(ITEMS, record.stored(), &mut bytes);
+        record.stored().append_field(ITEMS, &mut bytes);
     }
     Ok(one(bytes.into()))
 }

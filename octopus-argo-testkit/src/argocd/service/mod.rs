@@ -33,6 +33,7 @@ use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 
+pub(super) use self::exchange::End;
 use self::exchange::{Encoding as HttpEncoding, Messages, Opened};
 use super::accounts::Caller;
 use super::connection::Traffic;
@@ -61,6 +62,8 @@ pub(super) struct Options {
     pub(super) headers_at_once: bool,
     /// Whether pod logs need a right of their own, where the version leaves it to a setting.
     pub(super) log_rights: bool,
+    /// Whether a sync to another revision needs a right of its own.
+    pub(super) override_for_revisions: bool,
 }
 
 impl Api {
@@ -76,8 +79,11 @@ impl Api {
             return Ok(response);
         }
         let headers_at_once = self.options.headers_at_once;
+        let renewed = self.accounts.renewed(request.headers());
         let opened = self.open(request, headers_at_once).await;
-        Ok(exchange::into_http(opened, HttpEncoding::Grpc))
+        let mut response = exchange::into_http(opened, HttpEncoding::Grpc);
+        add_token(&mut response, renewed);
+        Ok(response)
     }
 
     /// Carries a call out until its first message, within the time that its caller allows.
@@ -95,8 +101,8 @@ impl Api {
         match begun {
             Err(status) => Opened::Ended(status),
             Ok(messages) => {
-                let messages = match faults.take_break(method) {
-                    Some(count) => exchange::broken_after(messages, count),
+                let messages = match faults.take_end(method) {
+                    Some((count, end)) => exchange::ended_after(messages, count, end),
                     None => messages,
                 };
                 let messages = deadline::bounded_messages(deadline, messages);
@@ -208,6 +214,15 @@ struct Undecoded {
 impl Undecoded {
     fn decode<M: Message + Default>(self) -> Result<M, Status> {
         M::decode(self.message).map_err(|error| required::undecodable(self.method, &error.to_string()))
+    }
+}
+
+/// Hands out a token in place of one that is about to end.
+///
+/// Rule: Argo CD `server/server.go` (`Authenticate`, `renewTokenKey`).
+fn add_token(response: &mut Response<Body>, renewed: Option<String>) {
+    if let Some(token) = renewed.and_then(|token| token.try_into().ok()) {
+        response.headers_mut().insert("renew-token", token);
     }
 }
 

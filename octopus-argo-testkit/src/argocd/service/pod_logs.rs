@@ -192,7 +192,7 @@ fn finish(
 fn message(entry: Entry, last: bool) -> LogEntry {
     LogEntry {
         content: entry.content,
-        time_stamp: Time::from_unix_seconds(entry.time.unix_seconds()),
+        time_stamp: entry.time.to_wire(),
         last,
         time_stamp_str: entry.time.to_string(),
         pod_name: entry.pod,

@@ -43,7 +43,7 @@ pub(super) fn sync(
         api.accounts
             .enforce(caller, "applications", "override", &object)?;
     }
-    check(api, &record.application(), &request)?;
+    check(api, caller, &record, &request)?;
     let operation = operation(&record, caller, request);
     let accepted = api
         .fleet
@@ -55,8 +55,9 @@ pub(super) fn sync(
             )),
             Refused::InProgress => Status::failed_precondition("another operation is already in progress"),
         })?;
-    api.fits(accepted.stored().len())?;
-    Ok(one(accepted.stored().clone()))
+    let accepted = accepted.stored();
+    api.fits(accepted.len())?;
+    Ok(one(accepted.to_bytes()))
 }
 
 /// Asks the controller to end the operation that is running.
@@ -81,8 +82,14 @@ pub(super) fn terminate(
     }
 }
 
-/// What Argo CD refuses whoever asks.
-fn check(api: &Api, application: &Application, request: &ApplicationSyncRequest) -> Result<(), Status> {
+/// What Argo CD refuses to those who may sync.
+fn check(
+    api: &Api,
+    caller: &Caller,
+    record: &Record,
+    request: &ApplicationSyncRequest,
+) -> Result<(), Status> {
+    let application = &record.application();
     let automated = is_automated(application) && !request.dry_run();
     if automated && !request.manifests.is_empty() {
         return Err(Status::failed_precondition(
@@ -96,7 +103,14 @@ fn check(api: &Api, application: &Application, request: &ApplicationSyncRequest)
     if deleting {
         return Err(Status::failed_precondition("application is deleting"));
     }
-    check_revisions(api, application, request, automated)?;
+    let may_choose = || {
+        if api.version() < ArgoCdVersion::V3_5 || !api.options.override_for_revisions {
+            return Ok(());
+        }
+        api.accounts
+            .enforce(caller, "applications", "override", &api.object_of(record))
+    };
+    check_revisions(api, application, request, automated, may_choose)?;
     let replaces = |options: &SyncOptions| options.items.iter().any(|option| option == "Replace=true");
     if !api.faults.allows_replace() && request.sync_options.as_ref().is_some_and(replaces) {
         return Err(Status::failed_precondition(
@@ -112,16 +126,20 @@ fn check_revisions(
     application: &Application,
     request: &ApplicationSyncRequest,
     automated: bool,
+    may_choose: impl Fn() -> Result<(), Status>,
 ) -> Result<(), Status> {
     let Some(spec) = &application.spec else {
         return Ok(());
     };
     let wanted = |revision: &str, target: Option<&str>| {
         let target = target.filter(|target| !target.is_empty()).unwrap_or("HEAD");
-        if automated && !revision.is_empty() && revision != target {
-            return Err(Status::failed_precondition(format!(
-                "cannot sync to {revision}: auto-sync currently set to {target}"
-            )));
+        if !revision.is_empty() && revision != target {
+            if automated {
+                return Err(Status::failed_precondition(format!(
+                    "cannot sync to {revision}: auto-sync currently set to {target}"
+                )));
+            }
+            may_choose()?;
         }
         let revision = if revision.is_empty() { target } else { revision };
         if !api.faults.knows_revision(revision) {

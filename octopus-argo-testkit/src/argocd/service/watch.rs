@@ -73,7 +73,7 @@ fn message(api: &Api, event: &Event) -> Result<Bytes, Status> {
     let application = api.fleet.filled(&event.record);
     let mut bytes = Vec::with_capacity(application.len() + 32);
     encoding::string::encode(TYPE, &event.kind.as_str().to_owned(), &mut bytes);
-    encoding::bytes::encode(APPLICATION, &application, &mut bytes);
+    application.append_field(APPLICATION, &mut bytes);
     api.fits(bytes.len())?;
     Ok(bytes.into())
 }

@@ -6,8 +6,8 @@ use http::{HeaderValue, Method as HttpMethod, Request, Response, StatusCode, hea
 use hyper::body::{Bytes, Incoming};
 use tonic::body::Body;
 
-use super::Api;
 use super::exchange::{self, Encoding};
+use super::{Api, add_token};
 
 impl Api {
     /// Answers one request. Under a root path everything but the probe lives beneath it.
@@ -40,8 +40,11 @@ impl Api {
         };
         *request.uri_mut() = uri;
         // No headers before the first message here, whatever is set: the status of an early end belongs in them.
+        let renewed = self.accounts.renewed(request.headers());
         let opened = self.open(request, false).await;
-        Ok(exchange::into_http(opened, Encoding::Web))
+        let mut response = exchange::into_http(opened, Encoding::Web);
+        add_token(&mut response, renewed);
+        Ok(response)
     }
 }
 

@@ -17,6 +17,7 @@ mod spec;
 mod status;
 
 use octopus_argo_proto::argocd::k8s::core::EventList;
+use octopus_argo_proto::argocd::k8s::meta::ObjectMeta;
 use octopus_argo_proto::argocd::v1alpha1::{AppProject, Application, ApplicationTree, Cluster};
 use serde_json::Value;
 
@@ -32,6 +33,11 @@ pub(super) fn application(json: &Value, encoding: Encoding) -> Result<Applicatio
         status: node.value("status", status::status),
         operation: node.boxed("operation", operation::operation),
     })
+}
+
+/// The message for the metadata of an object.
+pub(super) fn metadata(json: &Value, encoding: Encoding) -> Result<ObjectMeta, ManifestError> {
+    read(json, encoding, metadata::object_meta)
 }
 
 /// The tree of resources that this JSON describes.

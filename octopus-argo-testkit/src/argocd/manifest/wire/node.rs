@@ -167,7 +167,7 @@ impl Node<'_> {
     pub(super) fn optional_time(&self, key: &str) -> Option<Time> {
         self.at(key).typed("an RFC 3339 time", |value| {
             let timestamp: Timestamp = value.as_str()?.parse().ok()?;
-            Some(Time::from_unix_seconds(timestamp.unix_seconds()))
+            Some(timestamp.to_wire())
         })
     }
 
