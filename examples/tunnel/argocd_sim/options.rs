@@ -7,7 +7,7 @@ use lexopt::prelude::{Long, ValueExt as _};
 use octopus_argo_testkit::argocd::ArgoCdVersion;
 
 pub const HELP: &str = "\
-A simulated Argo CD API server: gRPC over HTTP/2 and gRPC-Web over HTTP/1.1 on one port, with TLS and a self-signed
+A simulated Argo CD API server: gRPC over HTTP/2, gRPC-Web and JSON over HTTP/1.1 on one port, with TLS and a self-signed
 certificate, filled from manifests. Syncs run for some seconds; nothing is deployed anywhere. Prints its address, a token,
 a user and where its certificate is, and runs until Ctrl-C.
 
@@ -18,7 +18,7 @@ Options:
   --copies N               each application N times, for a large fleet (default: 1)
   --listen ADDRESS         IP address and port (default: 127.0.0.1:8443; port 0 is any that is free)
   --plaintext              no TLS, as `argocd-server --insecure`
-  --root-path PATH         where gRPC-Web is served, as `argocd-server --rootpath`
+  --root-path PATH         where gRPC-Web and JSON are served, as `argocd-server --rootpath`
   --version V              2.8, 2.14, 3.0 or 3.5 (default: 3.5)
   --reconciliations RATE   applications reconciled a second, in turn (default: 0)
   --health-changes RATE    applications that change their health a second, in turn (default: 0)

@@ -219,7 +219,7 @@ impl ArgoCdSimBuilder {
         self
     }
 
-    /// Where HTTP/1.1, and so gRPC-Web, is served: `--rootpath`. Slashes around it do not matter. Default: at the root.
+    /// Where HTTP/1.1, and so gRPC-Web and JSON, is served: `--rootpath`. Slashes around it do not matter. Default: at the root.
     /// HTTP/2 is not moved: a path with the prefix is an unknown service there.
     pub fn root_path(mut self, path: &str) -> Self {
         self.root_path = match path.trim_matches('/') {

@@ -19,6 +19,8 @@
 /// | `resourceOverrides` without a token | yes | yes | yes | no |
 /// | `CanI` about `P/<control plane's namespace>/A` | another object | another | another | `P/A` |
 /// | tracking by default | label | label | annotation | annotation |
+/// | JSON that changes something is `application/json` | or anything | exactly | exactly | exactly |
+/// | another revision may need `override` | no | no | no | by a switch |
 /// | an expired token is told | `token is expired` | as 2.8 | `token has invalid claims: …` | as 3.0 |
 ///
 /// What changed between two of these is with the later one.

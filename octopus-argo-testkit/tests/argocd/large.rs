@@ -94,6 +94,7 @@ async fn ten_thousand_that_differ() {
     measure(|| builder_of((0..COUNT).map(|number| realistic(&name(number))))).await;
 }
 
+#[expect(clippy::print_stdout, reason = "a measurement")]
 async fn measure(builder: impl FnOnce() -> ArgoCdSimBuilder) {
     let before = resident_mib();
     let began = Instant::now();

@@ -10,8 +10,11 @@
 
 mod access;
 mod authentication;
+#[cfg(feature = "tls")]
+mod command_line;
 mod faults;
 mod get;
+mod json;
 mod large;
 mod list;
 mod pod_logs;

@@ -13,20 +13,20 @@ const GET: &str = "/application.ApplicationService/Get";
 const WATCH: &str = "/application.ApplicationService/Watch";
 
 /// The head of an answer, its names in lower case, and the frames that follow, to the end of the connection.
-struct Answer {
-    status: String,
+pub(crate) struct Answer {
+    pub(crate) status: String,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 
     /// Flag and payload of each frame that is complete.
-    fn frames(&self) -> Vec<(u8, &[u8])> {
+    pub(crate) fn frames(&self) -> Vec<(u8, &[u8])> {
         let mut frames = Vec::new();
         let mut rest = self.body.as_slice();
         while let [flag, a, b, c, d, after @ ..] = rest {
@@ -41,7 +41,7 @@ impl Answer {
     }
 }
 
-fn message(query: &impl Message) -> Vec<u8> {
+pub(crate) fn message(query: &impl Message) -> Vec<u8> {
     let message = query.encode_to_vec();
     let mut body = vec![0];
     body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
@@ -62,7 +62,7 @@ async fn exchange(sim: &ArgoCdSim, path: &str, content_type: &str, body: &[u8]) 
     read(&mut stream).await
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Answer {
+pub(crate) async fn read(stream: &mut BufReader<TcpStream>) -> Answer {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();

@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::Api;
 use super::exchange::Messages;
+use super::json::unescaped;
 use super::list::list_meta;
 use crate::argocd::accounts::Caller;
 use crate::argocd::fleet::ClusterObject;
@@ -73,42 +74,5 @@ impl Query {
         let server = self.server.strip_suffix('/').unwrap_or(&self.server);
         (server.is_empty() || server == cluster.server())
             && (self.name.is_empty() || self.name == cluster.wire.name())
-    }
-}
-
-/// `+` is a blank, `%` and two digits a byte.
-fn unescaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let value = digit(rest.next())? * 16 + digit(rest.next())?;
-                u8::try_from(value).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unescapes_as_urls_do() {
-        for (text, expected) in [
-            ("https%3A%2F%2Fcluster", Some("https://cluster")),
-            ("a+b", Some("a b")),
-            ("a%2Bb", Some("a+b")),
-            ("plain", Some("plain")),
-            ("100%", None),
-            ("%zz", None),
-        ] {
-            assert_eq!(unescaped(text).as_deref(), expected, "{text}");
-        }
     }
 }

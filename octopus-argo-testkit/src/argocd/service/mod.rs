@@ -6,6 +6,7 @@ mod deadline;
 mod exchange;
 mod gate;
 mod get;
+mod json;
 mod list;
 mod managed;
 mod manifests;
@@ -93,11 +94,24 @@ impl Api {
             // Before authentication, as Argo CD does.
             Err(unknown) => return Opened::Ended(unimplemented(unknown)),
         };
-        self.traffic.count_call();
         let (parts, body) = request.into_parts();
-        let deadline = deadline::deadline(&parts.headers);
+        let message = exchange::read_message(body, self.options.message_limit);
+        self.carry_out(method, &parts.headers, message, headers_at_once)
+            .await
+    }
+
+    /// The same for a request whose message comes from anywhere.
+    async fn carry_out(
+        self,
+        method: Method,
+        headers: &HeaderMap,
+        message: impl Future<Output = Result<Bytes, Status>> + Send,
+        headers_at_once: bool,
+    ) -> Opened {
+        self.traffic.count_call();
+        let deadline = deadline::deadline(headers);
         let faults = self.faults.clone();
-        let begun = deadline::bounded(deadline, self.begin(method, &parts.headers, body)).await;
+        let begun = deadline::bounded(deadline, self.begin(method, headers, message)).await;
         match begun {
             Err(status) => Opened::Ended(status),
             Ok(messages) => {
@@ -117,10 +131,14 @@ impl Api {
 
     /// Reads the request, authenticates, and hands it to its method. A unary request is decoded before authentication, a
     /// stream's after it: grpc-go calls its interceptors in between.
-    async fn begin(self, method: Method, headers: &HeaderMap, body: Incoming) -> Result<Messages, Status> {
-        let limit = self.options.message_limit;
+    async fn begin(
+        self,
+        method: Method,
+        headers: &HeaderMap,
+        message: impl Future<Output = Result<Bytes, Status>> + Send,
+    ) -> Result<Messages, Status> {
         let read = async {
-            let message = exchange::read_message(body, limit).await?;
+            let message = message.await?;
             required::check(method, &message)?;
             Ok::<_, Status>(message)
         };

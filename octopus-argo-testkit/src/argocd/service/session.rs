@@ -1,6 +1,8 @@
 //! Logging in and out, and who the server takes the caller for.
 
 use octopus_argo_proto::argocd::session::GetUserInfoResponse;
+use prost::Message as _;
+use serde_json::{Value, json};
 use tonic::Status;
 
 use super::Api;
@@ -61,4 +63,26 @@ pub(super) fn create(api: &Api, request: &CreateRequest) -> Result<Messages, Sta
 /// Logging out is the client's business: it forgets the token.
 pub(super) fn delete(api: &Api) -> Result<Messages, Status> {
     api.reply(&SessionResponse::default())
+}
+
+/// The request of a login that came as JSON.
+pub(super) fn create_request(values: &Value) -> Vec<u8> {
+    let text = |key: &str| values[key].as_str().unwrap_or_default().to_owned();
+    CreateRequest {
+        username: text("username"),
+        password: text("password"),
+        token: text("token"),
+    }
+    .encode_to_vec()
+}
+
+/// The answer to a login or its end as JSON.
+pub(super) fn answer(message: &[u8]) -> Value {
+    // The simulator wrote it itself.
+    let SessionResponse { token } = SessionResponse::decode(message).unwrap_or_default();
+    if token.is_empty() {
+        json!({})
+    } else {
+        json!({"token": token})
+    }
 }

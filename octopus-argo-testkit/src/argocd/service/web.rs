@@ -1,4 +1,4 @@
-//! What is served over HTTP/1.1: gRPC-Web, a probe, and nothing else.
+//! What is served over HTTP/1.1: gRPC-Web, JSON, a probe, and nothing else.
 
 use std::convert::Infallible;
 
@@ -32,6 +32,9 @@ impl Api {
         // Exactly: with a parameter, or without `+proto`, the file server gets it, which has no such file.
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let is_web = content_type.is_some_and(|value| value == "application/grpc-web+proto");
+        if !is_web && path.starts_with("/api/") {
+            return Ok(self.answer_json(&path, request).await);
+        }
         if request.method() != HttpMethod::POST || !is_web {
             return Ok(text(StatusCode::NOT_FOUND, "404 page not found\n"));
         }
@@ -48,7 +51,7 @@ impl Api {
     }
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<Body> {
+pub(super) fn text(status: StatusCode, text: &'static str) -> Response<Body> {
     let mut response = Response::new(whole(text));
     *response.status_mut() = status;
     response.headers_mut().insert(
