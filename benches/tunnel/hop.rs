@@ -37,16 +37,22 @@ pub struct Hop {
 }
 
 impl Hop {
+    /// Connects in plain text, as a proxy or a gateway does to what is behind it.
+    pub async fn behind(to: SocketAddr) -> Result<Self, Failure> {
+        let windows = (http2::BACKEND_STREAM_WINDOW, http2::BACKEND_CONNECTION_WINDOW);
+        Self::handshake(plain(to).await?, windows).await
+    }
+
     /// Connects, with TLS where a certificate to trust is given.
     pub async fn connect(
         to: SocketAddr,
         trust: Option<&CertificateDer<'static>>,
         stream_window: u32,
     ) -> Result<Self, Failure> {
-        let socket = TcpStream::connect(to).await?;
-        socket.set_nodelay(true)?;
+        let socket = plain(to).await?;
+        let windows = (stream_window, http2::CONNECTION_WINDOW);
         let Some(certificate) = trust else {
-            return Self::handshake(socket, stream_window).await;
+            return Self::handshake(socket, windows).await;
         };
         let mut roots = RootCertStore::empty();
         roots.add(certificate.clone())?;
@@ -58,10 +64,10 @@ impl Hop {
         config.alpn_protocols = vec![b"h2".to_vec()];
         let name = ServerName::try_from("localhost")?;
         let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
-        Self::handshake(stream, stream_window).await
+        Self::handshake(stream, windows).await
     }
 
-    async fn handshake<I>(stream: I, stream_window: u32) -> Result<Self, Failure>
+    async fn handshake<I>(stream: I, (stream_window, connection_window): (u32, u32)) -> Result<Self, Failure>
     where
         I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     {
@@ -69,7 +75,7 @@ impl Hop {
         builder
             .adaptive_window(false)
             .initial_stream_window_size(stream_window)
-            .initial_connection_window_size(http2::CONNECTION_WINDOW)
+            .initial_connection_window_size(connection_window)
             .max_frame_size(http2::MAX_FRAME_SIZE)
             .max_header_list_size(http2::MAX_HEADER_LIST_SIZE)
             .max_send_buf_size(http2::MAX_SEND_BUFFER)
@@ -86,6 +92,12 @@ impl Hop {
             _tasks: Arc::new(tasks),
         })
     }
+}
+
+async fn plain(to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = TcpStream::connect(to).await?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
 }
 
 impl Service<Request<Body>> for Hop {

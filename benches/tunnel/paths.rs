@@ -83,7 +83,7 @@ impl Ground {
 
     /// B: the caller has a TLS connection to a reverse proxy, and that a plain one to the backend.
     pub async fn proxy(&mut self, relay: Option<Duration>, stream_window: u32) -> Result<Named, Failure> {
-        let inner = Hop::connect(self.backend(), None, stream_window).await?;
+        let inner = Hop::behind(self.backend()).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let serving = Listen::tls(&self.identity)?.serve(listener, Forward(inner))?;
         let to = self.behind(serving.local_addr(), relay).await?;
@@ -111,7 +111,7 @@ impl Ground {
             &Tls::pinned(self.identity.thumbprint()),
             credentials,
         )?;
-        let inner = Hop::connect(self.backend(), None, http2::STREAM_WINDOW).await?;
+        let inner = Hop::behind(self.backend()).await?;
         let mut events = server.events();
         let gateway = Gateway::builder(config)
             .services(Router::default().with(Forward(inner)))

@@ -94,8 +94,8 @@ tunnel-report [--json FILE] [--full] [--peer HOST:PORT] [--backend-port PORT] [-
   --full               longer rounds, more of them, and a reconnect storm of 5 000 as well
   --peer HOST:PORT     measure a TCP tunnel that forwards to the backend, beside ours
   --backend-port PORT  where the backend listens in plain text; a free port if not given, and printed
-  --only PART          local, long-link, stalled, idle or storm
-  --path NAME          direct, proxy, tunnel or peer, in the part `local`";
+  --only PART          idle, unary, large, callers, down, up, long-link, stalled or storm
+  --path NAME          direct, proxy, tunnel or peer alone, in the parts from unary to up";
 
 fn main() -> Result<(), Failure> {
     let mut options = Options::default();
@@ -127,8 +127,10 @@ fn main() -> Result<(), Failure> {
     {
         put(&mut figures, "idle_gateway_kib", kib);
     }
-    if wanted("local") {
-        runtime()?.block_on(local(&options, &mut figures))?;
+    for (part, loads) in LOCAL {
+        if wanted(part) {
+            runtime()?.block_on(local(&options, loads, &mut figures))?;
+        }
     }
     if wanted("long-link") {
         runtime()?.block_on(long_link(&options, &mut figures))?;
@@ -254,10 +256,30 @@ impl Samples {
     }
 }
 
+/// What is measured on loopback.
+#[derive(Clone, Copy)]
+enum Local {
+    Unary,
+    Large,
+    Callers,
+    Down,
+    Up,
+}
+
+const LOCAL: [(&str, Local); 5] = [
+    ("unary", Local::Unary),
+    ("large", Local::Large),
+    ("callers", Local::Callers),
+    ("down", Local::Down),
+    ("up", Local::Up),
+];
+
 /// On loopback.
-async fn local(options: &Options, figures: &mut Figures) -> Result<(), Failure> {
+async fn local(options: &Options, part: Local, figures: &mut Figures) -> Result<(), Failure> {
     let mut ground = Ground::new(options.backend_port).await?;
-    println!("the backend listens on {} in plain text", ground.backend());
+    if options.peer.is_some() || options.backend_port != 0 {
+        println!("the backend listens on {} in plain text", ground.backend());
+    }
     let window = http2::STREAM_WINDOW;
     let mut paths = vec![
         ground.direct(None, window).await?,
@@ -272,30 +294,37 @@ async fn local(options: &Options, figures: &mut Figures) -> Result<(), Failure> 
     }
     let rounds = if options.full { 21 } else { 9 };
     let time = |millis: u64| Duration::from_millis(if options.full { millis * 3 } else { millis });
-
-    let samples = Samples::take(&paths, rounds, Load::Unary(1 << 10, time(400))).await?;
-    samples.put_absolute(figures, "unary_1k_p50_us", |sample| sample.p50_us);
-    samples.put_absolute(figures, "unary_1k_p99_us", |sample| sample.p99_us);
-    samples.put_ratios(figures, "unary_1k_p50", |sample| sample.p50_us);
-    samples.put_ratios(figures, "unary_1k_p99", |sample| sample.p99_us);
-
-    let samples = Samples::take(&paths, rounds, Load::Unary(1 << 20, time(400))).await?;
-    samples.put_absolute(figures, "unary_1m_p50_us", |sample| sample.p50_us);
-    samples.put_ratios(figures, "unary_1m_p50", |sample| sample.p50_us);
-
-    let samples = Samples::take(&paths, rounds, Load::Callers(64, time(600))).await?;
-    samples.put_absolute(figures, "calls_per_s_64", |sample| sample.per_s);
-    samples.put_ratios(figures, "calls_per_s_64", |sample| sample.per_s);
-    samples.put_absolute(figures, "cpu_us_per_call", |sample| sample.cpu_us);
-    samples.put_ratios(figures, "cpu_per_call", |sample| sample.cpu_us);
-
-    let samples = Samples::take(&paths, rounds, Load::Down(time(100), time(400))).await?;
-    samples.put_absolute(figures, "stream_down_mb_s", |sample| sample.per_s / 1e6);
-    samples.put_ratios(figures, "stream_down", |sample| sample.per_s);
-
-    let samples = Samples::take(&paths, rounds, Load::Up(time(400))).await?;
-    samples.put_absolute(figures, "stream_up_mb_s", |sample| sample.per_s / 1e6);
-    samples.put_ratios(figures, "stream_up", |sample| sample.per_s);
+    match part {
+        Local::Unary => {
+            let samples = Samples::take(&paths, rounds, Load::Unary(1 << 10, time(400))).await?;
+            samples.put_absolute(figures, "unary_1k_p50_us", |sample| sample.p50_us);
+            samples.put_absolute(figures, "unary_1k_p99_us", |sample| sample.p99_us);
+            samples.put_ratios(figures, "unary_1k_p50", |sample| sample.p50_us);
+            samples.put_ratios(figures, "unary_1k_p99", |sample| sample.p99_us);
+        }
+        Local::Large => {
+            let samples = Samples::take(&paths, rounds, Load::Unary(1 << 20, time(400))).await?;
+            samples.put_absolute(figures, "unary_1m_p50_us", |sample| sample.p50_us);
+            samples.put_ratios(figures, "unary_1m_p50", |sample| sample.p50_us);
+        }
+        Local::Callers => {
+            let samples = Samples::take(&paths, rounds, Load::Callers(64, time(600))).await?;
+            samples.put_absolute(figures, "calls_per_s_64", |sample| sample.per_s);
+            samples.put_ratios(figures, "calls_per_s_64", |sample| sample.per_s);
+            samples.put_absolute(figures, "cpu_us_per_call", |sample| sample.cpu_us);
+            samples.put_ratios(figures, "cpu_per_call", |sample| sample.cpu_us);
+        }
+        Local::Down => {
+            let samples = Samples::take(&paths, rounds, Load::Down(time(100), time(400))).await?;
+            samples.put_absolute(figures, "stream_down_mb_s", |sample| sample.per_s / 1e6);
+            samples.put_ratios(figures, "stream_down", |sample| sample.per_s);
+        }
+        Local::Up => {
+            let samples = Samples::take(&paths, rounds, Load::Up(time(400))).await?;
+            samples.put_absolute(figures, "stream_up_mb_s", |sample| sample.per_s / 1e6);
+            samples.put_ratios(figures, "stream_up", |sample| sample.per_s);
+        }
+    }
     Ok(())
 }
 

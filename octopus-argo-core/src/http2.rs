@@ -5,7 +5,8 @@
 //! ten bytes, so these are no smaller than what its servers are used to.
 //!
 //! A window is a promise and not an allocation: a side that reads as data come keeps next to nothing. It bounds what a
-//! peer can make us keep when nobody reads, at [`CONNECTION_WINDOW`] bytes for each connection.
+//! peer can make us keep when nobody reads, at [`CONNECTION_WINDOW`] bytes for each connection with Octopus and
+//! [`BACKEND_CONNECTION_WINDOW`] for each with Argo CD.
 
 use std::time::Duration;
 
@@ -19,6 +20,16 @@ pub const STREAM_WINDOW: u32 = 65 * MIB;
 ///
 /// One MiB more than [`STREAM_WINDOW`], so that a full tunnel does not keep health checks waiting.
 pub const CONNECTION_WINDOW: u32 = STREAM_WINDOW + MIB;
+
+/// How many bytes of one answer of Argo CD may be on their way unread: 256 KiB, what a tunnelled call begins with.
+///
+/// In the connection to Argo CD each call has its stream. One that nobody reads must not keep the others waiting, so
+/// all streams together stay below [`BACKEND_CONNECTION_WINDOW`].
+pub const BACKEND_STREAM_WINDOW: u32 = MIB / 4;
+
+/// How many bytes of a connection to Argo CD may be on their way unread: 128 MiB, a full window for each of the 512 calls
+/// that a tunnel allows.
+pub const BACKEND_CONNECTION_WINDOW: u32 = 512 * BACKEND_STREAM_WINDOW;
 
 /// The largest frame that a peer may send: 64 KiB, which is one chunk of the tunnel, where HTTP/2 starts with 16 KiB.
 ///

@@ -221,12 +221,18 @@ pub(super) async fn handshake(
 }
 
 fn builder(tasks: &Tasks, endpoint: &Endpoint) -> Builder<Tasks> {
+    let (stream_window, connection_window) = match endpoint.peer {
+        Peer::Octopus => (http2::STREAM_WINDOW, http2::CONNECTION_WINDOW),
+        Peer::ArgoCd | Peer::ArgoCdWeb => {
+            (http2::BACKEND_STREAM_WINDOW, http2::BACKEND_CONNECTION_WINDOW)
+        }
+    };
     let mut builder = Builder::new(tasks.clone());
     builder
         .timer(TokioTimer::new())
         .adaptive_window(false)
-        .initial_stream_window_size(http2::STREAM_WINDOW)
-        .initial_connection_window_size(http2::CONNECTION_WINDOW)
+        .initial_stream_window_size(stream_window)
+        .initial_connection_window_size(connection_window)
         .max_frame_size(http2::MAX_FRAME_SIZE)
         .max_header_list_size(http2::MAX_HEADER_LIST_SIZE)
         .max_send_buf_size(http2::MAX_SEND_BUFFER)
