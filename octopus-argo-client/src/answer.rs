@@ -79,12 +79,10 @@ async fn respond(response: Response<Body>, mut writer: CallWriter) {
     }
     let end = loop {
         let frame = std::future::poll_fn(|cx| {
-            if writer.poll_over(cx).is_ready() {
-                return Poll::Ready(None);
-            }
             let frame = Pin::new(&mut body).poll_frame(cx).map(Some);
             if frame.is_pending() {
                 writer.release();
+                return writer.poll_over(cx).map(|()| None);
             }
             frame
         })

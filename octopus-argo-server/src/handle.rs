@@ -145,12 +145,10 @@ impl Gateway {
 async fn upload(mut body: Body, mut writer: CallWriter, meter: Meter) {
     loop {
         let frame = std::future::poll_fn(|cx| {
-            if writer.poll_over(cx).is_ready() {
-                return Poll::Ready(None);
-            }
             let frame = Pin::new(&mut body).poll_frame(cx).map(Some);
             if frame.is_pending() {
                 writer.release();
+                return writer.poll_over(cx).map(|()| None);
             }
             frame
         })

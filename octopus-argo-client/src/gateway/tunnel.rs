@@ -79,10 +79,11 @@ async fn serve(link: Link, router: Router) {
                 timer.as_mut().reset(due(timeout));
             }
             Some(call) = link.accept() => {
+                // Here and not as they end: one more task to wake for each call would be as much as the call itself.
+                while calls.try_join_next().is_some() {}
                 let span = tracing::debug_span!("call", rpc.path = %call.path);
                 calls.spawn(answer(call, router.clone()).instrument(span));
             }
-            Some(_) = calls.join_next() => {}
         }
     }
     calls.shutdown().await;

@@ -83,17 +83,22 @@ impl CallReader {
 
     /// The next piece of the body; `None` when it is complete, or the call over.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let next = self.poll(cx, |slot| match slot.data.pop_front() {
-            Some(payload) => Some(Some(payload)),
-            None if slot.complete => Some(None),
-            None => None,
-        });
-        if let Poll::Ready(Some(payload)) = &next {
-            let (call, size) = (self.call, payload.len());
-            self.link
-                .change(|state, now| state.session.taken(call, size, now));
-        }
-        next
+        let call = self.call;
+        self.link.change(|state, now| {
+            // The slot lives as long as its halves.
+            let Some(slot) = state.slot(call) else {
+                return Poll::Pending;
+            };
+            if let Some(payload) = slot.data.pop_front() {
+                state.session.taken(call, payload.len(), now);
+                return Poll::Ready(Some(payload));
+            }
+            if slot.complete {
+                return Poll::Ready(None);
+            }
+            slot.reader = Some(cx.waker().clone());
+            Poll::Pending
+        })
     }
 
     /// Whether a call of the other side was over before its body was complete: cancelled, cut off or answered. To be

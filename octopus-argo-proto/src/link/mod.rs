@@ -217,11 +217,7 @@ impl Link {
 
     /// Does what is due.
     pub fn tick(&self) {
-        self.change(|state, now| {
-            state.session.tick(now);
-            // A connection whose hello was not answered in time is given up without further notice.
-            state.aborted.append(&mut state.movers);
-        });
+        self.change(|state, now| state.session.tick(now));
     }
 
     /// When [`Link::tick`] is to be called next.
@@ -383,10 +379,6 @@ impl futures_core::Stream for Packets {
             // Sending may make room for others. It never makes more to send, so this task is not woken by it, or it
             // would run for ever.
             state.settle_but_for_sender(now, &mut wakers);
-            if !state.session.uses(self.via) {
-                // The goodbye is out, or another connection took over.
-                wakers.append(&mut state.movers);
-            }
             match next {
                 Some(packet) => Poll::Ready(Some(packet)),
                 None if !state.session.uses(self.via) => Poll::Ready(None),

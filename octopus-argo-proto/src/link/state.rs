@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use prost::bytes::Bytes;
 
 use super::Notice;
-use crate::session::{CallEnd, CallId, CloseReason, Code, Event, Metadata, Session};
+use crate::session::{Attachment, CallEnd, CallId, CloseReason, Code, Event, Metadata, Session};
 
 pub(super) struct State {
     pub(super) session: Session,
@@ -19,6 +19,8 @@ pub(super) struct State {
     pub(super) armed: Option<Instant>,
     /// Who is to hear of calls that were given up or answered here.
     pub(super) aborted: Vec<Waker>,
+    /// The connections that the session used when this was last settled.
+    in_use: [Option<Attachment>; 2],
     /// Who sends, one for each connection: as a rule one, and two while one takes over from another.
     senders: Vec<Waker>,
     /// Who waits for a connection to be used no longer.
@@ -61,6 +63,7 @@ pub(super) struct Slot {
 impl State {
     pub(super) fn new(session: Session) -> Self {
         Self {
+            in_use: session.in_use(),
             session,
             slots: HashMap::new(),
             incoming: VecDeque::new(),
@@ -153,8 +156,9 @@ impl State {
     /// Brings events to those they concern, and collects whom to wake.
     pub(super) fn settle(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
         self.settle_but_for_sender(now, wakers);
-        // Whether there is something to send is known only by asking for it, which the sender does.
-        wakers.append(&mut self.senders);
+        if self.session.wants_to_send(now) {
+            wakers.append(&mut self.senders);
+        }
     }
 
     /// Wakes the sender of a connection when there may be something to send.
@@ -173,6 +177,13 @@ impl State {
             self.note(event, now, wakers);
         }
         wakers.append(&mut self.aborted);
+        let in_use = self.session.in_use();
+        if in_use != self.in_use {
+            // Another connection carries the session, or none: who sends over the old one has to hear of it.
+            self.in_use = in_use;
+            wakers.append(&mut self.senders);
+            wakers.append(&mut self.movers);
+        }
         if self.is_earlier_than(self.armed) {
             wakers.extend(self.timer.take());
         }

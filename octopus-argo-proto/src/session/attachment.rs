@@ -167,6 +167,11 @@ impl Attachments {
         self.joining.as_ref().is_some_and(|joining| joining.via == via)
     }
 
+    /// Whether the hello of one that is joining is still to go out.
+    pub(super) fn is_to_greet(&self) -> bool {
+        self.joining.as_ref().is_some_and(|joining| !joining.greeted)
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.joining.as_ref().map(|joining| joining.deadline)
     }
@@ -294,6 +299,16 @@ impl Session {
     #[must_use]
     pub fn uses(&self, via: Attachment) -> bool {
         !self.is_over() && (self.attachments.current == Some(via) || self.attachments.is_joining(via))
+    }
+
+    /// The connections of which [`Session::uses`] is true: the one that carries the session, and one that is to take over.
+    #[must_use]
+    pub fn in_use(&self) -> [Option<Attachment>; 2] {
+        if self.is_over() {
+            return [None, None];
+        }
+        let joining = self.attachments.joining.as_ref();
+        [self.attachments.current, joining.map(|joining| joining.via)]
     }
 
     /// Whether the session waits for the gateway to come back, and until when.

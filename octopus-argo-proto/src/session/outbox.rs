@@ -86,6 +86,19 @@ impl Outbox {
         self.turns.push_front(call);
     }
 
+    pub(super) fn has_unnumbered(&self) -> bool {
+        !self.unnumbered.is_empty()
+    }
+
+    /// Whether something waits that overtakes bodies.
+    pub(super) fn has_urgent(&self) -> bool {
+        !(self.control.is_empty() && self.credits.is_empty())
+    }
+
+    pub(super) fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
     pub(super) fn next_unnumbered(&mut self) -> Option<Body> {
         self.unnumbered.pop_front()
     }

@@ -101,6 +101,11 @@ impl Replay {
         Outgoing::new(self.last, ack, frames)
     }
 
+    /// Whether packets are to go out again.
+    pub(super) fn has_again(&self) -> bool {
+        self.sent < self.kept.len()
+    }
+
     /// The next packet to go out again, after a [`Replay::rewind`].
     pub(super) fn again(&mut self, ack: u64) -> Option<Outgoing> {
         let kept = self.kept.get(self.sent)?;

@@ -70,6 +70,33 @@ impl Session {
         self.numbering.ack_is_due(now).then(|| self.unnumbered())
     }
 
+    /// Whether [`Session::next_packet`] may have something for one of the connections. Where it has, this is true; so who
+    /// sends need be woken only then.
+    #[must_use]
+    pub fn wants_to_send(&self, now: Instant) -> bool {
+        if self.attachments.is_to_greet() {
+            return true;
+        }
+        if self.attachments.current.is_none() {
+            return false;
+        }
+        match self.phase {
+            Phase::Over | Phase::Detached { .. } => false,
+            Phase::Leaving(_) => true,
+            Phase::Handshake { .. } => self.outbox.has_unnumbered(),
+            Phase::Attached => {
+                self.outbox.has_unnumbered()
+                    || self.replay.has_again()
+                    || self.numbering.ack_is_due(now)
+                    || match self.replay.room() {
+                        Room::None => false,
+                        Room::Control => self.outbox.has_urgent(),
+                        Room::Data => self.outbox.has_urgent() || self.outbox.has_turns(),
+                    }
+            }
+        }
+    }
+
     /// The Hello, as the first packet of a gateway's connection.
     fn greeting(&mut self) -> Option<Outgoing> {
         let joining = self

@@ -373,7 +373,12 @@ impl Pair {
                 let connection = &self.connections[at];
                 if connection.wires[side as usize].free_at <= self.now
                     && let Some(via) = connection.via[side as usize]
-                    && let Some(packet) = self.with(side, |session, now| session.next_packet(via, now))
+                    && let Some(packet) = self.with(side, |session, now| {
+                        let wants = session.wants_to_send(now);
+                        let packet = session.next_packet(via, now);
+                        assert!(wants || packet.is_none(), "a driver would not have asked for this");
+                        packet
+                    })
                 {
                     self.send(at, side, &packet);
                     return Some(Step::Sent);
