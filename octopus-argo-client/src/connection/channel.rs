@@ -223,9 +223,7 @@ pub(super) async fn handshake(
 fn builder(tasks: &Tasks, endpoint: &Endpoint) -> Builder<Tasks> {
     let (stream_window, connection_window) = match endpoint.peer {
         Peer::Octopus => (http2::STREAM_WINDOW, http2::CONNECTION_WINDOW),
-        Peer::ArgoCd | Peer::ArgoCdWeb => {
-            (http2::BACKEND_STREAM_WINDOW, http2::BACKEND_CONNECTION_WINDOW)
-        }
+        Peer::ArgoCd | Peer::ArgoCdWeb => (http2::BACKEND_STREAM_WINDOW, http2::BACKEND_CONNECTION_WINDOW),
     };
     let mut builder = Builder::new(tasks.clone());
     builder

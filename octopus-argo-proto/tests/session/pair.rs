@@ -376,7 +376,10 @@ impl Pair {
                     && let Some(packet) = self.with(side, |session, now| {
                         let wants = session.wants_to_send(now);
                         let packet = session.next_packet(via, now);
-                        assert!(wants || packet.is_none(), "a driver would not have asked for this");
+                        assert!(
+                            wants || packet.is_none(),
+                            "a driver would not have asked for this"
+                        );
                         packet
                     })
                 {
