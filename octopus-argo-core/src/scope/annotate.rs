@@ -85,7 +85,72 @@ impl ScopeAnnotations {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
+
+    /// An RFC 7386 patch on an object.
+    fn apply(target: &mut Value, patch: &Value) {
+        let Value::Object(patch) = patch else {
+            *target = patch.clone();
+            return;
+        };
+        if !target.is_object() {
+            *target = json!({});
+        }
+        for (key, value) in patch {
+            match value {
+                Value::Null => drop(target.as_object_mut().unwrap().remove(key)),
+                value => apply(&mut target[key], value),
+            }
+        }
+    }
+
+    const SLUG: &str = "(?s).{0,3}[^\\s\\p{White_Space}](?s).{0,3}";
+
+    proptest! {
+        /// Whatever the texts: read back, they put that source in scope, those of its name, and no other.
+        #[test]
+        fn what_is_generated_puts_exactly_its_source_in_scope(
+            project in SLUG,
+            environment in SLUG,
+            tenant in proptest::option::of(SLUG),
+            names in proptest::collection::vec(proptest::option::of("(?s)[ab\\s]{0,2}|.{0,6}"), 1..4),
+            stale: bool,
+            index: prop::sample::Index,
+        ) {
+            let scope = Scope::from_texts(&project, &environment, tenant.as_deref()).unwrap();
+            let sources: Vec<_> = names.iter().map(|name| json!({"repoURL": "u", "name": name})).collect();
+            let mut object = json!({"spec": {"sources": sources}});
+            let index = index.index(names.len());
+            let read = |object: &Value| Application::from_json(object.to_string().as_bytes()).unwrap();
+            let application = read(&object);
+            let name = application.sources[index].name();
+            let Some(annotations) = application.annotations_for(&scope, index) else {
+                prop_assert!(names.len() > 1 && name.is_none());
+                return Ok(());
+            };
+            if stale {
+                let old = Scope::from_texts("old", "old", Some("old")).unwrap();
+                let patch = annotations_for(&old, name).to_merge_patch();
+                apply(&mut object, &patch);
+            }
+            apply(&mut object, &annotations.to_merge_patch());
+            let patched = read(&object);
+            for source in patched.resolve(&scope).sources() {
+                prop_assert_eq!(source.in_scope(), source.source().name() == name);
+            }
+            prop_assert_eq!(&patched.annotations, &annotations.iter().collect());
+            #[cfg(feature = "yaml")]
+            {
+                let yaml: String = annotations.to_yaml().lines().map(|line| format!("    {line}\n")).collect();
+                let yaml = format!("metadata:\n  annotations:\n{yaml}spec: {{source: {{repoURL: u}}}}\n");
+                let pasted = Application::from_yaml(&yaml).unwrap();
+                prop_assert_eq!(pasted.annotations, patched.annotations, "{}", yaml);
+            }
+        }
+    }
 
     #[test]
     fn what_is_generated_matches() {
