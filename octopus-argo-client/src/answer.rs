@@ -15,13 +15,14 @@ use octopus_argo_proto::session::{CallEnd, Code};
 use tonic::Status;
 use tonic::body::Body;
 
+use crate::gateway::{Meter, Watched};
 use crate::router::Router;
 
 /// Lets `router` answer `call`, and sends the answer back. Ends early when the call is cancelled.
 ///
 /// # Cancel safety
 /// Dropped before its end, it tells the caller of an internal failure.
-pub(crate) async fn answer(call: IncomingCall, router: Router) {
+pub(crate) async fn answer(call: IncomingCall, router: Router, mut watched: Watched) {
     let IncomingCall {
         path,
         metadata,
@@ -30,10 +31,16 @@ pub(crate) async fn answer(call: IncomingCall, router: Router) {
         mut writer,
         ..
     } = call;
-    let mut request = Request::new(Body::new(RequestBody { reader, over: false }));
+    let meter = watched.meter();
+    let mut request = Request::new(Body::new(RequestBody {
+        reader,
+        over: false,
+        meter: meter.clone(),
+    }));
     *request.method_mut() = http::Method::POST;
     *request.version_mut() = http::Version::HTTP_2;
     let Ok(uri) = http::Uri::try_from(path) else {
+        watched.ended(Code::UNIMPLEMENTED.number());
         return writer.end(CallEnd::new(Code::UNIMPLEMENTED, "the path is no URI"));
     };
     *request.uri_mut() = uri;
@@ -56,18 +63,22 @@ pub(crate) async fn answer(call: IncomingCall, router: Router) {
     .await;
     // The service may hold the request's body; from here on only its response counts.
     drop(answer);
-    if let Some(response) = response {
-        respond(response, writer).await;
+    if let Some(response) = response
+        && let Some(end) = respond(response, &mut writer, &meter).await
+    {
+        watched.ended(end.code.number());
+        writer.end(end);
     }
 }
 
-async fn respond(response: Response<Body>, mut writer: CallWriter) {
+/// Sends the response, but for its end; `None` if the call was over before.
+async fn respond(response: Response<Body>, writer: &mut CallWriter, meter: &Meter) -> Option<CallEnd> {
     let (parts, mut body) = response.into_parts();
     if parts.status != http::StatusCode::OK {
-        return writer.end(end_of_http(parts.status));
+        return Some(end_of_http(parts.status));
     }
     if let Some(end) = end_of_headers(&parts.headers) {
-        return writer.end(end);
+        return Some(end);
     }
     // The head goes out with what is there already of the body; of most answers that is everything.
     writer.hold();
@@ -75,9 +86,9 @@ async fn respond(response: Response<Body>, mut writer: CallWriter) {
         .head(metadata_from_headers(&parts.headers, |_| false))
         .is_err()
     {
-        return;
+        return None;
     }
-    let end = loop {
+    loop {
         let frame = std::future::poll_fn(|cx| {
             let frame = Pin::new(&mut body).poll_frame(cx).map(Some);
             if frame.is_pending() {
@@ -89,26 +100,29 @@ async fn respond(response: Response<Body>, mut writer: CallWriter) {
         .await;
         match frame {
             // Cancelled.
-            None => return,
-            Some(None) => break CallEnd::new(Code::UNKNOWN, "the service ended its answer without a status"),
-            Some(Some(Err(status))) => break end_of_status(&status),
+            None => return None,
+            Some(None) => return Some(without_status()),
+            Some(Some(Err(status))) => return Some(end_of_status(&status)),
             Some(Some(Ok(frame))) => match frame.into_data() {
                 Ok(payload) => {
+                    let size = payload.len();
                     let ready = std::future::poll_fn(|cx| writer.poll_ready(cx)).await;
                     if ready.is_err() || writer.send(payload).is_err() {
-                        return;
+                        return None;
                     }
+                    meter.sent(size);
                 }
                 Err(frame) => {
                     let trailers = frame.into_trailers().unwrap_or_default();
-                    break end_of_headers(&trailers).unwrap_or_else(|| {
-                        CallEnd::new(Code::UNKNOWN, "the service ended its answer without a status")
-                    });
+                    return Some(end_of_headers(&trailers).unwrap_or_else(without_status));
                 }
             },
         }
-    };
-    writer.end(end);
+    }
+}
+
+fn without_status() -> CallEnd {
+    CallEnd::new(Code::UNKNOWN, "the service ended its answer without a status")
 }
 
 /// The end that trailers, or the headers of an answer without a body, tell of.
@@ -151,6 +165,7 @@ fn end_of_http(status: http::StatusCode) -> CallEnd {
 struct RequestBody {
     reader: CallReader,
     over: bool,
+    meter: Meter,
 }
 
 impl http_body::Body for RequestBody {
@@ -165,6 +180,7 @@ impl http_body::Body for RequestBody {
             return Poll::Ready(None);
         }
         if let Some(payload) = std::task::ready!(self.reader.poll_data(cx)) {
+            self.meter.received(payload.len());
             return Poll::Ready(Some(Ok(Frame::data(payload))));
         }
         self.over = true;

@@ -66,8 +66,8 @@ pub use forward::{Method, Policy};
 
 mod gateway;
 pub use gateway::{
-    ArgoCdProblem, ArgoCdState, Gateway, GatewayBuilder, GatewayEvent, GatewayState, NotConnectedError,
-    Rotation, StartError, Stopped,
+    ArgoCdProblem, ArgoCdState, CallSummary, Gateway, GatewayBuilder, GatewayEvent, GatewayState,
+    GatewayStats, Hook, Interruption, NotConnectedError, Rotation, StartError, Stopped,
 };
 
 mod router;

@@ -64,6 +64,16 @@ impl Admissions {
         }
     }
 
+    /// How many sessions there are, also those that have none yet, and those that there are.
+    pub(crate) fn sessions(&self) -> (usize, Vec<Link>) {
+        let state = self.state();
+        let held = || state.held.values().flatten();
+        (
+            held().count(),
+            held().filter_map(|held| held.link.clone()).collect(),
+        )
+    }
+
     /// The gateways that have sessions.
     pub(crate) fn gateways(&self) -> Vec<GatewayId> {
         self.state().held.keys().cloned().collect()

@@ -93,6 +93,9 @@ pub use fleet::{Fleet, InstanceView};
 mod event;
 pub use event::{Connection, ServerEvent};
 
+mod stats;
+pub use stats::ServerStats;
+
 mod watch;
 pub use watch::{CallSummary, Hook};
 

@@ -119,6 +119,13 @@ impl Drop for Standing<'_> {
 pub(crate) struct Lines(Mutex<HashMap<GatewayId, Weak<Line>>>);
 
 impl Lines {
+    /// How many calls wait in all of them.
+    pub(crate) fn waiting(&self) -> usize {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = lines.values().filter_map(Weak::upgrade);
+        lines.map(|line| line.waiting.load(Ordering::Relaxed)).sum()
+    }
+
     pub(crate) fn of(&self, gateway: &GatewayId) -> Arc<Line> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = lines.get(gateway).and_then(Weak::upgrade) {

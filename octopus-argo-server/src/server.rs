@@ -19,7 +19,7 @@ use crate::registry::Registry;
 use crate::services::Services;
 use crate::store::{InstanceQuery, InstanceStore, StoreError};
 use crate::tunnel::TunnelService;
-use crate::{Connection, GatewayId, Hook, ServerEvent};
+use crate::{Connection, GatewayId, Hook, ServerEvent, ServerStats};
 
 /// How often records are listed anew because one changed meanwhile.
 const TRIES: usize = 8;
@@ -169,6 +169,12 @@ impl Server {
                 return Ok((records, scopes.snapshot()));
             }
         }
+    }
+
+    /// What it holds now. It asks each session, so not more often than a few times a second.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        ServerStats::of(&self.registry)
     }
 
     /// What happens from now on. A listener that is more than 1024 events behind misses some, and is told so.

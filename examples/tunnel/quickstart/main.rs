@@ -3,7 +3,6 @@
 //! `cargo run --example quickstart`, and `-- --help` for the rest.
 
 mod manifests;
-mod relay;
 mod screen;
 mod tour;
 

@@ -16,11 +16,11 @@ use octopus_argo_proto::argocd::application::application_service_client::Applica
 use octopus_argo_server::listen::{Identity, Listen, Serving};
 use octopus_argo_server::{Fleet, GatewayId, GatewayToken, Instance, MemoryStore, Server, ServerEvent};
 use octopus_argo_testkit::argocd::{Access, ArgoCdSim, Manifest};
+use octopus_argo_testkit::relay::{Faults, Relay};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
-use crate::relay::Relay;
 use crate::screen::{Screen, clean};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -315,6 +315,8 @@ impl Tour {
     /// Cuts the connection under a call, and watches both come back.
     async fn cut(&mut self) -> Result<()> {
         self.screen.step("The connection is cut");
+        // Nobody is let in, and everybody is thrown out.
+        self.relay.set(Faults::none().refuse());
         self.relay.cut();
         self.wait("the loss to be noticed", |event| {
             matches!(event, ServerEvent::Interrupted { .. })
@@ -337,7 +339,7 @@ impl Tour {
         let asked = Instant::now();
         let (answer, back) = tokio::join!(api.version(()), async {
             let mended = Instant::now();
-            self.relay.mend();
+            self.relay.set(Faults::none());
             let resumed = |event: &ServerEvent| matches!(event, ServerEvent::Resumed { .. });
             self.wait("the gateway to come back", resumed).await?;
             Ok::<_, Box<dyn Error>>(mended.elapsed())

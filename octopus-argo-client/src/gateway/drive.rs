@@ -1,6 +1,7 @@
 //! A connection at work, until it ends or another one takes over.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use octopus_argo_proto::link::{Link, Notice};
@@ -14,7 +15,7 @@ use super::arm::{self, Arm};
 use super::health::Health;
 use super::rotation::Rotation;
 use super::run::{Outcome, draining};
-use super::{GatewayEvent, GatewayState, Shared};
+use super::{GatewayEvent, GatewayState, Interruption, Shared};
 use crate::connection::{Config, ConnectError};
 
 /// How long a connection has to have carried the session for the next attempt to come soon again: one that is cut as soon
@@ -72,6 +73,8 @@ impl Drive<'_> {
         let mut checking = true;
         let mut state = self.shared.state.subscribe();
         let mut refused = None;
+        // Where nothing else is seen to end the connection, the session has given it up.
+        let mut how = Interruption::Silence;
         let (mut told_to_drain, mut told_to_leave) = (false, false);
         let mut rotates = true;
         let mut rotate_not_before = Instant::now();
@@ -93,11 +96,15 @@ impl Drive<'_> {
                         tracing::info!(error = &refusal as &dyn std::error::Error, "the session was not resumed");
                         self.shared.tell(GatewayEvent::ResumeRefused(refusal));
                     }
-                    Notice::Draining(_) => {
+                    Notice::Draining(reason) => {
                         checking = false;
                         rotates = false;
+                        self.shared.tell(GatewayEvent::Draining { reason });
                     }
-                    Notice::Drained => self.link.leave(GoodbyeReason::Shutdown, "the gateway is shutting down"),
+                    Notice::Drained => {
+                        self.shared.tell(GatewayEvent::Drained);
+                        self.link.leave(GoodbyeReason::Shutdown, "the gateway is shutting down");
+                    }
                     Notice::Closed(reason) => {
                         self.disconnected();
                         // The goodbye still has to go out: until the server has closed its side.
@@ -113,7 +120,7 @@ impl Drive<'_> {
                     _ => {}
                 },
                 // Behind the notices, so that what they tell is told before the connection is left.
-                () = self.link.unused(via) => break self.leave(next).await,
+                () = self.link.unused(via) => break self.leave(next, how).await,
                 () = self.stopping.cancelled(), if !told_to_leave => {
                     told_to_leave = true;
                     self.link.leave(GoodbyeReason::Shutdown, "the gateway is shutting down");
@@ -132,6 +139,7 @@ impl Drive<'_> {
                     checking = false;
                     self.shared.failed(&error);
                     self.link.detach(via);
+                    how = Interruption::Unhealthy { source: error };
                 }
                 packet = incoming.next() => match packet {
                     Ok(Some(packet)) => {
@@ -140,11 +148,19 @@ impl Drive<'_> {
                         odometer.received(bytes);
                         self.link.receive(via, packet);
                     }
-                    Ok(None) => self.link.detach(via),
+                    Ok(None) => {
+                        self.link.detach(via);
+                        how = Interruption::Closed;
+                    }
                     Err(_) if incoming.is_malformed() => {
                         self.link.leave(GoodbyeReason::ProtocolError, "what was sent is no packet");
                     }
-                    Err(status) => refused = self.cut(via, &status),
+                    Err(status) => {
+                        refused = self.cut(via, &status);
+                        how = Interruption::Cut {
+                            source: Arc::new(status),
+                        };
+                    }
                 },
                 () = due(&odometer, rotate_not_before), if rotates && matches!(next, Next::None) => {
                     tracing::debug!("the connection is being replaced");
@@ -197,7 +213,7 @@ impl Drive<'_> {
     }
 
     /// The session uses this connection no longer: another one carries it, or none.
-    async fn leave(&self, next: Next<'_>) -> Driven {
+    async fn leave(&self, next: Next<'_>, how: Interruption) -> Driven {
         let arm = match next {
             Next::None => None,
             Next::Joining(arm) => Some(arm),
@@ -214,7 +230,7 @@ impl Drive<'_> {
             return Driven::Moved(arm);
         }
         self.disconnected();
-        Driven::Over(Outcome::Interrupted)
+        Driven::Over(Outcome::Interrupted(how))
     }
 
     fn established(&self, peer: Peer) {

@@ -1,9 +1,12 @@
 //! What a gateway tells of itself.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use octopus_argo_proto::session::{CloseReason, GoodbyeReason, Peer, ResumeRefusal};
+
+use tonic::Status;
 
 use crate::connection::ConnectError;
 
@@ -22,6 +25,8 @@ pub enum GatewayEvent {
     },
     /// The connection was lost, and the session waits: its calls go on when the gateway is back.
     Interrupted {
+        /// How it was lost.
+        how: Interruption,
         /// After how long it connects again.
         retry_in: Duration,
     },
@@ -29,6 +34,17 @@ pub enum GatewayEvent {
     Resumed,
     /// The gateway came back, and the server has begun a new session. The calls of the one before have ended.
     ResumeRefused(ResumeRefusal),
+    /// The server makes no further calls over this session and ends it when those that are open are over. The gateway comes
+    /// back after that.
+    Draining {
+        /// Why.
+        reason: GoodbyeReason,
+    },
+    /// This gateway takes no further calls, because it is being shut down, and the last one is over.
+    Drained,
+    /// Another process came with this gateway's credential, and the server has thrown this one out for it.
+    /// [`GatewayEvent::Disconnected`] follows, and the gateway stays away for at least a minute.
+    Superseded,
     /// The tunnel was open and is not any more. It is opened again.
     Disconnected {
         /// Why.
@@ -64,9 +80,16 @@ impl fmt::Display for GatewayEvent {
                     Causes(error)
                 )
             }
-            Self::Interrupted { retry_in } => {
-                write!(f, "the connection was lost; connecting again in {retry_in:.1?}")
+            Self::Interrupted { how, retry_in } => {
+                write!(
+                    f,
+                    "the connection was lost: {}; connecting again in {retry_in:.1?}",
+                    Causes(how)
+                )
             }
+            Self::Draining { reason } => write!(f, "the server makes no further calls ({reason})"),
+            Self::Drained => f.write_str("the last call is over"),
+            Self::Superseded => f.write_str("another process came with the same credential"),
             Self::Resumed => f.write_str("resumed"),
             Self::ResumeRefused(refusal) => write!(f, "the session was not resumed: {refusal}"),
             Self::Disconnected { reason, retry_in } => {
@@ -78,6 +101,34 @@ impl fmt::Display for GatewayEvent {
             Self::Stopped(reason) => write!(f, "stopped: {}", Causes(reason)),
         }
     }
+}
+
+/// How a connection was lost.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Interruption {
+    /// A question stayed without an answer, and nothing else came either: [`Config::DEAD_AFTER`] after the last word.
+    ///
+    /// [`Config::DEAD_AFTER`]: octopus_argo_proto::session::Config::DEAD_AFTER
+    #[error("nothing was heard for too long")]
+    Silence,
+    /// The stream was ended in good order, without a goodbye: by a proxy, or a server that stopped.
+    #[error("the other end closed the stream")]
+    Closed,
+    /// It was cut.
+    #[error("the stream was cut")]
+    #[non_exhaustive]
+    Cut {
+        /// What it ended with, as gRPC tells it.
+        source: Arc<Status>,
+    },
+    /// A health check failed, and the connection was given up for it.
+    #[error("the server is not healthy")]
+    #[non_exhaustive]
+    Unhealthy {
+        /// What failed.
+        source: ConnectError,
+    },
 }
 
 /// An error with everything that caused it, in one line.

@@ -6,17 +6,23 @@ mod connected;
 mod drive;
 mod event;
 mod health;
+mod hook;
 mod rotation;
 mod run;
+mod stats;
 mod tunnel;
 
 pub(crate) use backoff::Backoff;
 pub use connected::NotConnectedError;
+pub use hook::{CallSummary, Hook};
+pub(crate) use hook::{Meter, Watched};
+pub use stats::GatewayStats;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use octopus_argo_core::connection::KeepAliveConfig;
+use octopus_argo_proto::link::Link;
 use octopus_argo_proto::session::{Config as SessionConfig, InstanceId};
 use octopus_argo_proto::v1::inventory_server::InventoryServer;
 use tokio::sync::{broadcast, watch};
@@ -25,7 +31,7 @@ use tokio_util::task::TaskTracker;
 
 pub use rotation::Rotation;
 
-pub use event::{ArgoCdProblem, ArgoCdState, GatewayEvent, GatewayState, Stopped};
+pub use event::{ArgoCdProblem, ArgoCdState, GatewayEvent, GatewayState, Interruption, Stopped};
 
 use crate::argocd::ArgoCd;
 use crate::connection::{Config as ConnectionConfig, ConnectError};
@@ -47,6 +53,7 @@ pub struct GatewayBuilder {
     health: Option<KeepAliveConfig>,
     rotation: Rotation,
     seed: Option<u64>,
+    hook: Option<Arc<dyn Hook>>,
 }
 
 impl GatewayBuilder {
@@ -97,6 +104,13 @@ impl GatewayBuilder {
         self
     }
 
+    /// Is told of everything that happens, calls included: for metrics and audit logs. Default: nobody.
+    #[must_use]
+    pub fn hook(mut self, hook: Arc<dyn Hook>) -> Self {
+        self.hook = Some(hook);
+        self
+    }
+
     /// Where the length of waits comes from that are random so that not everybody comes at once. For simulations that are to
     /// be repeated. Default: the operating system.
     #[must_use]
@@ -138,6 +152,8 @@ impl GatewayBuilder {
             argo_cd: watch::channel(ArgoCdState::Unknown).0,
             stopped: watch::channel(None).0,
             failure: Mutex::new(None),
+            link: Mutex::new(None),
+            hook: self.hook,
         });
         let mut router = self.router;
         if let Some(argo_cd) = self.argo_cd {
@@ -212,6 +228,7 @@ impl Gateway {
             health: Some(KeepAliveConfig::default()),
             rotation: Rotation::never(),
             seed: None,
+            hook: None,
         }
     }
 
@@ -283,12 +300,28 @@ pub(crate) struct Shared {
     stopped: watch::Sender<Option<Stopped>>,
     /// Why there was no tunnel last, while there is none.
     failure: Mutex<Option<ConnectError>>,
+    /// The session, while there is one.
+    link: Mutex<Option<Link>>,
+    hook: Option<Arc<dyn Hook>>,
 }
 
 impl Shared {
     pub(crate) fn tell(&self, event: GatewayEvent) {
+        if let Some(hook) = &self.hook {
+            hook.event(&event);
+        }
         // Nobody listening is not an error.
         let _ = self.events.send(event);
+    }
+
+    /// There is another session.
+    fn begin(&self, link: &Link) {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
+    }
+
+    /// The session is over.
+    fn end(&self) {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Why there is no tunnel.

@@ -17,7 +17,7 @@ use super::drive::{Drive, Driven};
 use super::health::Health;
 use super::rotation::Rotation;
 use super::tunnel::Tunnel;
-use super::{GatewayEvent, GatewayState, Shared, Stopped};
+use super::{GatewayEvent, GatewayState, Interruption, Shared, Stopped};
 use crate::connection::{self, Config, ConnectError, Connection};
 use crate::router::Router;
 
@@ -45,7 +45,7 @@ pub(super) enum Outcome {
     /// The session is over.
     Closed(CloseReason),
     /// The connection is gone, and the session waits for another one.
-    Interrupted,
+    Interrupted(Interruption),
 }
 
 /// The gateway is being shut down, or dropped.
@@ -56,6 +56,7 @@ impl Run {
     pub(super) async fn run(mut self) {
         let span = tracing::info_span!("gateway", server = %self.connection.server().authority());
         let stopped = self.attempts().instrument(span).await;
+        self.shared.end();
         self.shared.state.send_replace(GatewayState::Stopped);
         self.shared.tell(GatewayEvent::Stopped(stopped.clone()));
         self.shared.stopped.send_replace(Some(stopped));
@@ -76,7 +77,7 @@ impl Run {
             }
             let unreachable = match &outcome {
                 Outcome::Failed(error) => error.is_unreachable().then(|| error.clone()),
-                Outcome::Closed(_) | Outcome::Interrupted => None,
+                Outcome::Closed(_) | Outcome::Interrupted(_) => None,
             };
             let wait = match self.next_wait(outcome, &mut health) {
                 ControlFlow::Break(stopped) => return stopped,
@@ -132,10 +133,14 @@ impl Run {
                 self.shared.tell(GatewayEvent::ConnectFailed { error, retry_in });
                 ControlFlow::Continue(retry_in)
             }
-            Outcome::Interrupted => {
+            Outcome::Interrupted(how) => {
                 let retry_in = self.backoff.next();
-                tracing::info!(?retry_in, "the connection was lost");
-                self.shared.tell(GatewayEvent::Interrupted { retry_in });
+                tracing::info!(
+                    error = &how as &dyn std::error::Error,
+                    ?retry_in,
+                    "the connection was lost"
+                );
+                self.shared.tell(GatewayEvent::Interrupted { how, retry_in });
                 ControlFlow::Continue(retry_in)
             }
             Outcome::Closed(reason) => {
@@ -154,6 +159,9 @@ impl Run {
                     _ => asked,
                 };
                 let retry_in = least + self.backoff.next();
+                if goodbye == Some(GoodbyeReason::Superseded) {
+                    self.shared.tell(GatewayEvent::Superseded);
+                }
                 self.shared.tell(GatewayEvent::Disconnected { reason, retry_in });
                 ControlFlow::Continue(retry_in)
             }
@@ -167,6 +175,7 @@ impl Run {
         };
         let reason = over.reason().await;
         over.finish().await;
+        self.shared.end();
         tracing::info!(error = &reason as &dyn std::error::Error, "the session is over");
         self.shared.tell(GatewayEvent::Disconnected {
             reason,
@@ -187,7 +196,7 @@ impl Run {
         let before = tunnel.take();
         let (current, via) = match before.and_then(Tunnel::come_back) {
             Some(ready) => ready,
-            None => Tunnel::begin(self.session.clone(), self.instance, &self.router),
+            None => Tunnel::begin(self.session.clone(), self.instance, &self.router, &self.shared),
         };
         let link = current.link().clone();
         let odometer = self.rotation.begin(self.backoff.fraction());
@@ -203,6 +212,7 @@ impl Run {
         };
         if link.is_closed() {
             current.finish().await;
+            self.shared.end();
         } else {
             *tunnel = Some(current);
         }

@@ -1,6 +1,7 @@
 //! The session of a gateway and who answers its calls, over all its connections.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use octopus_argo_proto::link::{Link, Notice};
@@ -9,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use super::{Hook, Shared, Watched};
 use crate::answer::answer;
 use crate::router::Router;
 
@@ -20,11 +22,17 @@ pub(super) struct Tunnel {
 
 impl Tunnel {
     /// A session that is to be opened over its first connection.
-    pub(super) fn begin(config: Config, instance: InstanceId, router: &Router) -> (Self, Attachment) {
+    pub(super) fn begin(
+        config: Config,
+        instance: InstanceId,
+        router: &Router,
+        shared: &Arc<Shared>,
+    ) -> (Self, Attachment) {
         let session = Session::gateway(config, instance, Instant::now().into_std());
         let link = Link::new(session, || Instant::now().into_std());
         let mut serving = JoinSet::new();
-        serving.spawn(serve(link.clone(), router.clone()).in_current_span());
+        shared.begin(&link);
+        serving.spawn(serve(link.clone(), router.clone(), shared.hook.clone()).in_current_span());
         (Self { link, serving }, Attachment::FIRST)
     }
 
@@ -61,7 +69,7 @@ impl Drop for Tunnel {
 }
 
 /// Keeps the time of the session, and lets the router answer its calls, until it is over.
-async fn serve(link: Link, router: Router) {
+async fn serve(link: Link, router: Router, hook: Option<Arc<dyn Hook>>) {
     let mut calls = JoinSet::new();
     let mut timeout = link.next_timeout();
     let mut timer = pin!(tokio::time::sleep_until(due(timeout)));
@@ -82,7 +90,8 @@ async fn serve(link: Link, router: Router) {
                 // Here and not as they end: one more task to wake for each call would be as much as the call itself.
                 while calls.try_join_next().is_some() {}
                 let span = tracing::debug_span!("call", rpc.path = %call.path);
-                calls.spawn(answer(call, router.clone()).instrument(span));
+                let watched = Watched::start(hook.as_ref(), &call.path);
+                calls.spawn(answer(call, router.clone(), watched).instrument(span));
             }
         }
     }

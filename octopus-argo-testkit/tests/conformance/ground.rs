@@ -10,7 +10,7 @@ use http::{Request, Response};
 use octopus_argo_client::connection::{Config, Connection, connect};
 use octopus_argo_client::credentials::Credentials;
 use octopus_argo_client::tls::Tls;
-use octopus_argo_client::{Gateway, Router};
+use octopus_argo_client::{Gateway, GatewayStats, Router};
 use octopus_argo_server::listen::{Identity, Listen, Serving};
 use octopus_argo_server::{GatewayId, GatewayToken, MemoryStore, Server, ServerEvent};
 use octopus_argo_testkit::relay::{Faults, Relay};
@@ -75,8 +75,9 @@ pub(crate) struct Ground {
     /// What stands between the gateways and the server.
     pub(crate) relay: Relay,
     tasks: usize,
-    _server: (Server, Serving, JoinSet<()>),
-    _gateways: Vec<Gateway>,
+    server: Server,
+    _serving: (Serving, JoinSet<()>),
+    gateways: Vec<Gateway>,
 }
 
 impl Ground {
@@ -161,8 +162,9 @@ impl Ground {
             behind: way(&ids[1], behind_told),
             relay,
             tasks: 0,
-            _server: (server, serving, tonic_server),
-            _gateways: gateways,
+            server,
+            _serving: (serving, tonic_server),
+            gateways,
         };
         // Whatever is made with the first call is there now.
         let first = Call::new(Kind::Unary, "echo");
@@ -203,14 +205,13 @@ impl Ground {
         direct
     }
 
-    /// Fails unless everything is as it was in the beginning: tasks and calls.
+    /// Fails unless everything is as it was in the beginning: tasks, calls, and what is kept of them at both ends.
     pub(crate) async fn nothing_is_left(self) {
         self.relay.set(Faults::none());
         let back = async {
             loop {
                 let tasks = Handle::current().metrics().num_alive_tasks();
-                let calls = self.tunnel.channel.open_calls() + self.behind.channel.open_calls();
-                if tasks <= self.tasks && calls == 0 {
+                if tasks <= self.tasks && self.holds_nothing() {
                     return;
                 }
                 tokio::task::yield_now().await;
@@ -218,12 +219,30 @@ impl Ground {
         };
         let back = tokio::time::timeout(Duration::from_secs(20), back).await;
         let tasks = Handle::current().metrics().num_alive_tasks();
-        let calls = (self.tunnel.channel.open_calls(), self.behind.channel.open_calls());
+        let gateways: Vec<_> = self.gateways.iter().map(Gateway::stats).collect();
         assert!(
             back.is_ok(),
-            "{tasks} tasks where {} were, {calls:?} calls",
-            self.tasks
+            "{tasks} tasks where {} were, {:#?}, {gateways:#?}",
+            self.tasks,
+            self.server.stats()
         );
+    }
+
+    /// Whether nothing is kept of any call. There is no inventory here, and so no call that has no end.
+    fn holds_nothing(&self) -> bool {
+        let stats = self.server.stats();
+        let kept = (
+            stats.open_calls,
+            stats.held_calls,
+            stats.waiting_calls,
+            stats.buffered_bytes,
+        );
+        stats.sessions == self.gateways.len()
+            && kept == (0, 0, 0, 0)
+            && self
+                .gateways
+                .iter()
+                .all(|gateway| gateway.stats() == GatewayStats::default())
     }
 }
 

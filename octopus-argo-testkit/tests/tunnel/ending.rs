@@ -6,28 +6,16 @@ use octopus_argo_client::{Gateway, GatewayState, Stopped};
 use octopus_argo_proto::session::{EndCause, GoodbyeReason};
 use octopus_argo_proto::v1::tunnel_client::TunnelClient;
 use octopus_argo_server::{TunnelError, TunnelErrorKind};
-use tokio::runtime::Handle;
 use tonic::{Code, Request};
 
+use crate::checked;
 use crate::echo::echo;
 use crate::support::{Octopus, argo_cd, beside, complete, disconnected, soon, start};
 
 const LONG: Duration = Duration::from_secs(25);
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Waits until the test is the only thing that runs. What was cancelled needs a turn to go.
-async fn nothing_runs() {
-    let gone = async {
-        while Handle::current().metrics().num_alive_tasks() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    let gone = tokio::time::timeout(Duration::from_secs(10), gone).await;
-    let left = Handle::current().metrics().num_alive_tasks();
-    assert!(gone.is_ok(), "{left} tasks are left");
-}
-
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn the_gateway_ends_at_once_when_only_the_inventory_is_open() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();
@@ -56,10 +44,9 @@ async fn the_gateway_ends_at_once_when_only_the_inventory_is_open() {
         "{:?}",
         before.elapsed()
     );
-    nothing_runs().await;
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn the_server_ends_at_once_when_only_the_inventory_is_open() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();
@@ -95,7 +82,6 @@ async fn the_server_ends_at_once_when_only_the_inventory_is_open() {
     soon(octopus.serving.shutdown(LONG)).await;
     soon(gateway.shutdown(LONG)).await;
     soon(sim.shutdown(LONG)).await;
-    nothing_runs().await;
 }
 
 /// With a call that never ends, the grace is used up, and then the call is over.
@@ -134,10 +120,9 @@ async fn with_an_open_call(
     soon(octopus.server.shutdown(SHORT)).await;
     soon(octopus.serving.shutdown(SHORT)).await;
     soon(sim.shutdown(SHORT)).await;
-    nothing_runs().await;
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn the_gateway_ends_after_its_grace() {
     with_an_open_call(
         async |_, gateway| soon(gateway.shutdown(SHORT)).await,
@@ -151,7 +136,7 @@ async fn the_gateway_ends_after_its_grace() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn the_server_ends_after_its_grace() {
     with_an_open_call(
         async |octopus, _| soon(octopus.server.shutdown(SHORT)).await,
@@ -168,7 +153,7 @@ async fn the_server_ends_after_its_grace() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn dropping_the_handles_ends_everything() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();
@@ -180,19 +165,19 @@ async fn dropping_the_handles_ends_everything() {
     assert_eq!(clone.state(), GatewayState::Connected);
     drop(clone);
     server.until(disconnected).await;
+    checked::no_longer();
     drop((octopus, sim, server));
-    nothing_runs().await;
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn dropping_the_server_first_ends_everything_too() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();
     let mut server = octopus.events();
     let gateway = start(octopus.register(), beside(&sim));
     server.until(complete).await;
+    checked::no_longer();
     drop((octopus, server));
     drop(sim);
     drop(gateway);
-    nothing_runs().await;
 }

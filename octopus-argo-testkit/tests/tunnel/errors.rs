@@ -15,7 +15,7 @@ use crate::support::{
 
 const GRACE: Duration = Duration::from_millis(200);
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_wrong_token_stops_the_gateway() {
     let octopus = Octopus::start().await;
     octopus.register();
@@ -50,7 +50,7 @@ async fn a_wrong_token_stops_the_gateway() {
     assert_eq!(octopus.server.connection(&id()), Connection::Never);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn an_unknown_gateway_is_refused_like_a_wrong_token() {
     let octopus = Octopus::start().await;
     octopus.register();
@@ -63,7 +63,7 @@ async fn an_unknown_gateway_is_refused_like_a_wrong_token() {
     assert_eq!(texts[0], texts[1]);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_gateway_that_stopped_by_itself_stays_stopped_when_shut_down() {
     let octopus = Octopus::start().await;
     let wrong = credentials(GATEWAY, &GatewayToken::generate().unwrap());
@@ -74,7 +74,7 @@ async fn a_gateway_that_stopped_by_itself_stays_stopped_when_shut_down() {
     assert!(matches!(gateway.stopped().await, Stopped::Connect(_)));
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_wrong_thumbprint_stops_the_gateway_and_shows_both() {
     let octopus = Octopus::start().await;
     octopus.register();
@@ -93,7 +93,7 @@ async fn a_wrong_thumbprint_stops_the_gateway_and_shows_both() {
     assert!(text.contains(&octopus.thumbprint.to_string()), "{text}");
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_server_that_is_down_is_tried_until_it_comes() {
     let octopus = Octopus::start().await;
     let signpost = Signpost::nowhere();
@@ -135,7 +135,7 @@ fn problem(event: &GatewayEvent) -> Option<ArgoCdProblem> {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn an_argo_cd_that_goes_down_and_comes_back() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();
@@ -185,7 +185,7 @@ async fn an_argo_cd_that_goes_down_and_comes_back() {
     assert_eq!(gateway.state(), GatewayState::Connected);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn an_argo_cd_token_that_is_not_accepted() {
     let octopus = Octopus::start().await;
     let mut sim = argo_cd().start().await.unwrap();
@@ -238,7 +238,7 @@ async fn an_argo_cd_token_that_is_not_accepted() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn an_argo_cd_that_is_not_trusted() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();

@@ -9,7 +9,7 @@ use octopus_argo_server::{Connection, ServerEvent};
 
 use crate::support::{GATEWAY, Octopus, connected, disconnected, id, soon, start_with};
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn another_process_supersedes_the_first() {
     let octopus = Octopus::start().await;
     let mut server = octopus.events();
@@ -58,7 +58,7 @@ async fn another_process_supersedes_the_first() {
     assert!(matches!(first.stopped().await, Stopped::ShutDown));
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_gateway_whose_credential_is_revoked_stops() {
     let octopus = Octopus::start().await;
     let mut server = octopus.events();

@@ -15,7 +15,8 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, IntoStreamingRequest as _, Request, Status};
 
 use crate::echo::{DETAILS, echo, message, payload};
-use crate::support::{Events, GATEWAY, Octopus, Relay, connected, disconnected, soon, start_with};
+use crate::support::{Events, GATEWAY, Octopus, connected, cut, disconnected, mend, relay, soon, start_with};
+use octopus_argo_testkit::relay::Relay;
 
 /// A server, a gateway with the echo, and a relay between them.
 struct Fixture {
@@ -38,9 +39,9 @@ impl Fixture {
 
     async fn start_at(octopus: Octopus) -> Self {
         let mut server = octopus.events();
-        let relay = Relay::start(octopus.serving.local_addr()).await;
+        let relay = relay(&octopus).await;
         let (services, ended) = echo();
-        let config = octopus.config_at(relay.address, &octopus.credential(GATEWAY, "ArgoCDGateways-1"));
+        let config = octopus.config_at(relay.address(), &octopus.credential(GATEWAY, "ArgoCDGateways-1"));
         let gateway = start_with(config, services);
         server.until(connected).await;
         Self {
@@ -99,7 +100,7 @@ fn assert_marked(metadata: &MetadataMap) {
     assert_eq!(bytes, [&b"\0\xff\x80"[..], b"", b"abcd"]);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn metadata_goes_both_ways() {
     let fixture = Fixture::start().await;
     let mut request = request("echo", vec![message("hello")]);
@@ -112,7 +113,7 @@ async fn metadata_goes_both_ways() {
     assert!(soon(messages.message()).await.unwrap().is_none());
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn errors_keep_details_and_trailers() {
     let fixture = Fixture::start().await;
     let mut early = request("fail", vec![]);
@@ -137,7 +138,7 @@ async fn errors_keep_details_and_trailers() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_service_that_is_not_there_is_unimplemented() {
     let fixture = Fixture::start().await;
     let status = soon(VersionServiceClient::new(fixture.octopus.gateway()).version(()))
@@ -148,7 +149,7 @@ async fn a_service_that_is_not_there_is_unimplemented() {
     assert!(TunnelError::find(&status).is_none());
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_deadline_is_kept_and_ends_the_service() {
     let mut fixture = Fixture::start().await;
     let timeout = Duration::from_millis(300);
@@ -178,7 +179,7 @@ async fn a_deadline_is_kept_and_ends_the_service() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_client_streams() {
     let fixture = Fixture::start().await;
     let messages = (0..100).map(|_| message(vec![1; 50_000])).collect();
@@ -191,7 +192,7 @@ async fn a_client_streams() {
     assert_eq!(payload(&answer), b"100 5000000");
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn both_sides_stream_at_once() {
     let fixture = Fixture::start().await;
     let (say, heard) = mpsc::channel(1);
@@ -206,7 +207,7 @@ async fn both_sides_stream_at_once() {
     assert!(soon(answers.message()).await.unwrap().is_none());
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn large_messages_go_both_ways() {
     let fixture = Fixture::start().await;
     let large: Vec<u8> = (0..5_u32 << 20).map(|index| (index % 251) as u8).collect();
@@ -225,7 +226,7 @@ async fn large_messages_go_both_ways() {
     assert!(soon(answers.message()).await.unwrap().is_none());
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_message_over_the_limit_is_refused_by_the_client_alone() {
     let mut fixture = Fixture::start().await;
     let mut strict = fixture.client().max_decoding_message_size(1000);
@@ -239,7 +240,7 @@ async fn a_message_over_the_limit_is_refused_by_the_client_alone() {
     assert_eq!(soon(fixture.ended.recv()).await, Some("flood"));
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_call_that_is_dropped_ends_the_service() {
     let mut fixture = Fixture::start().await;
     let mut client = fixture.client();
@@ -260,7 +261,7 @@ async fn a_call_that_is_dropped_ends_the_service() {
     assert_eq!(soon(fixture.ended.recv()).await, Some("stream"));
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_stream_that_nobody_reads_holds_up_no_other_call() {
     let fixture = Fixture::start().await;
     let mut client = fixture.client();
@@ -276,7 +277,7 @@ async fn a_stream_that_nobody_reads_holds_up_no_other_call() {
     drop(unread);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn many_calls_at_once_in_tasks() {
     let fixture = Fixture::start().await;
     let mut calls = JoinSet::new();
@@ -297,7 +298,7 @@ async fn many_calls_at_once_in_tasks() {
     assert_eq!(soon(calls.join_all()).await, vec![3; 100]);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_gateway_that_is_not_there_is_said_so_at_once() {
     let octopus = Octopus::start_forgetful().await;
     let status = VersionServiceClient::new(octopus.gateway())
@@ -325,7 +326,7 @@ async fn a_gateway_that_is_not_there_is_said_so_at_once() {
     assert!(TunnelError::find(&status).unwrap().was_not_executed());
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_tunnel_that_is_lost_ends_its_calls() {
     let mut fixture = Fixture::start_forgetful().await;
     let mut client = fixture.client();
@@ -338,7 +339,7 @@ async fn a_tunnel_that_is_lost_ends_its_calls() {
     let waiting = waiting.open(open_request("never"));
     let (early, late, ()) = tokio::join!(soon(waiting), soon(answers.message()), async {
         assert_eq!(soon(fixture.ended.recv()).await, Some("began"));
-        fixture.relay.cut();
+        cut(&fixture.relay);
     });
     for status in [early.map(drop).unwrap_err(), late.map(drop).unwrap_err()] {
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
@@ -352,7 +353,7 @@ async fn a_tunnel_that_is_lost_ends_its_calls() {
         ends.contains(&Some("future")) && ends.contains(&Some("stream")),
         "{ends:?}"
     );
-    fixture.relay.mend();
+    mend(&fixture.relay);
     fixture.server.until(connected).await;
     let again = soon(fixture.client().open(request("echo", vec![message("again")]))).await;
     let answer = soon(again.unwrap().into_inner().message())
@@ -362,7 +363,7 @@ async fn a_tunnel_that_is_lost_ends_its_calls() {
     assert_eq!(payload(&answer), b"again");
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_request_that_is_cut_does_not_look_complete() {
     let mut fixture = Fixture::start_forgetful().await;
     let mut client = fixture.client();
@@ -386,11 +387,11 @@ async fn a_request_that_is_cut_does_not_look_complete() {
         .unwrap()
         .into_inner();
     soon(answers.message()).await.unwrap().unwrap();
-    fixture.relay.cut();
+    cut(&fixture.relay);
     assert_eq!(soon(fixture.ended.recv()).await, Some("cut"));
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_request_is_over_when_the_service_has_ended_its_answer() {
     let mut fixture = Fixture::start_forgetful().await;
     let mut client = fixture.client();

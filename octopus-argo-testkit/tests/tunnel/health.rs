@@ -118,7 +118,7 @@ fn downs_and_ups(events: Vec<GatewayEvent>) -> Vec<&'static str> {
     events.into_iter().filter_map(name).collect()
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_server_that_moved_is_found_although_its_old_address_still_answers() {
     let octopus = Octopus::start().await;
     let identity = identity();
@@ -176,7 +176,7 @@ async fn a_server_that_moved_is_found_although_its_old_address_still_answers() {
     soon(gateway.shutdown(Duration::from_secs(5))).await;
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn an_outage_is_told_once_and_so_is_its_end() {
     let octopus = Octopus::start().await;
     let identity = identity();
@@ -226,7 +226,7 @@ async fn an_outage_is_told_once_and_so_is_its_end() {
     soon(gateway.shutdown(Duration::from_secs(5))).await;
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn giving_up_happens_only_with_a_limit_and_keeps_the_last_error() {
     let octopus = Octopus::start().await;
     let credentials = octopus.credential(GATEWAY, "ArgoCDGateways-1");
@@ -272,7 +272,7 @@ async fn giving_up_happens_only_with_a_limit_and_keeps_the_last_error() {
     assert!(chain(&error).starts_with("the gateway is not connected: could not reach"));
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_refused_certificate_never_shows_as_a_time_out() {
     let octopus = Octopus::start().await;
     let credentials = octopus.credential(GATEWAY, "ArgoCDGateways-1");
@@ -307,7 +307,7 @@ impl CredentialProvider for Vault {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_token_that_was_replaced_needs_no_restart() {
     let octopus = Octopus::start().await;
     let vault = Vault(Arc::new(Mutex::new(
@@ -348,7 +348,7 @@ async fn a_token_that_was_replaced_needs_no_restart() {
     soon(gateway.shutdown(Duration::from_secs(5))).await;
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_server_without_a_health_service_is_an_outage_unless_checks_are_off() {
     let octopus = Octopus::start().await;
     let identity = identity();
@@ -397,7 +397,7 @@ async fn connection(octopus: &Octopus) -> Connection {
     soon(connect(&octopus.register())).await.unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn the_server_serves_until_it_shuts_down() {
     let octopus = Octopus::start().await;
     let mut client = HealthClient::new(connection(&octopus).await);
@@ -431,7 +431,7 @@ async fn the_server_serves_until_it_shuts_down() {
     assert_eq!(answer.status(), Wire::NotServing);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn credentials_on_a_health_check_are_checked_and_need_not_be_there() {
     let octopus = Octopus::start().await;
     let mut events = octopus.events();

@@ -68,7 +68,7 @@ impl CredentialProvider for Secret {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn every_change_is_told() {
     let octopus = Octopus::start().await;
     let mut events = octopus.events();
@@ -140,7 +140,7 @@ async fn every_change_is_told() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn what_a_server_saw_of_a_gateway_is_stored() {
     let octopus = Octopus::start().await;
     let before = SystemTime::now() - Duration::from_millis(1);
@@ -172,7 +172,7 @@ async fn what_a_server_saw_of_a_gateway_is_stored() {
     assert_eq!(facts.credential, CredentialState::Issued);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_token_that_was_rotated_needs_no_restart() {
     let octopus = Octopus::start().await;
     let mut server = octopus.events();
@@ -219,7 +219,7 @@ async fn a_token_that_was_rotated_needs_no_restart() {
     assert_eq!(again.count(), 2, "{reconnects:?}");
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_gateway_stays_until_its_last_record_goes() {
     let octopus = Octopus::start().await;
     let mut events = octopus.events();
@@ -254,7 +254,7 @@ async fn a_gateway_stays_until_its_last_record_goes() {
     assert_eq!(octopus.server.connection(&id()), Connection::Never);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_gateway_that_is_older_than_recommended_is_told_of() {
     for (recommended, told) in [("99.0.0", true), ("0.0.1", false)] {
         let config = SessionConfig::default().recommended_gateway_version(recommended);
@@ -339,7 +339,7 @@ impl ByHand {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn revoking_ends_a_predecessor_that_drains() {
     let octopus = Octopus::start().await;
     let mut events = octopus.events();

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::Ordering;
 
 use octopus_argo_core::health::HealthStatus;
 use octopus_argo_core::{ApplicationName, Scope, SpaceId};
@@ -14,7 +13,8 @@ use octopus_argo_testkit::argocd::Manifest;
 use tonic::Streaming;
 
 use crate::support::{
-    GATEWAY, Octopus, Relay, app, argo_cd, beside, complete, connected, disconnected, id, soon, start,
+    GATEWAY, Octopus, app, argo_cd, beside, complete, connected, cut, disconnected, id, mend, relay, soon,
+    start,
 };
 
 const OTHER: &str = "another-gateway";
@@ -49,7 +49,7 @@ fn environment(name: &str) -> Scope {
     Scope::from_texts("shop", name, None).unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn first_everything_then_changes() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();
@@ -106,7 +106,7 @@ spec: {project: team, source: {repoURL: https://git.example.test/new.git, path: 
         .await;
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn what_changes_while_argo_cd_is_away_is_made_up_for() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();
@@ -156,7 +156,7 @@ fn request(known: &BTreeMap<Vec<u8>, u64>) -> impl tokio_stream::Stream<Item = W
     }])
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn what_is_known_is_not_sent_again() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();
@@ -185,7 +185,7 @@ async fn what_is_known_is_not_sent_again() {
     assert_eq!((records, removed, all), (BTreeMap::from([(uid, digest)]), 1, 2));
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn after_a_cut_only_the_difference_is_sent() {
     let octopus = Octopus::start_forgetful().await;
     let mut manifests = String::new();
@@ -203,14 +203,14 @@ spec: {{project: shop, source: {{repoURL: 'https://git.example.test/{number}.git
         .start()
         .await
         .unwrap();
-    let relay = Relay::start(octopus.serving.local_addr()).await;
+    let relay = relay(&octopus).await;
     let mut server = octopus.events();
-    let config = octopus.config_at(relay.address, &octopus.credential(GATEWAY, "ArgoCDGateways-1"));
+    let config = octopus.config_at(relay.address(), &octopus.credential(GATEWAY, "ArgoCDGateways-1"));
     let _gateway = start(config, beside(&sim));
     assert_eq!(server.until(complete).await, 302);
-    let first = relay.sent.swap(0, Ordering::Relaxed);
+    let first = relay.counts().up;
 
-    relay.cut();
+    cut(&relay);
     server.until(disconnected).await;
     assert_eq!(
         octopus.view().await.applications.len(),
@@ -221,7 +221,7 @@ spec: {{project: shop, source: {{repoURL: 'https://git.example.test/{number}.git
     sim.fleet()
         .annotate(&app("app-008"), "argo.octopus.com/environment", Some("elsewhere"))
         .unwrap();
-    relay.mend();
+    mend(&relay);
     server.until(connected).await;
     octopus
         .until(&mut server, |fleet| {
@@ -229,13 +229,13 @@ spec: {{project: shop, source: {{repoURL: 'https://git.example.test/{number}.git
             view.applications.len() == 301 && touched(fleet, &environment("elsewhere")).len() == 1
         })
         .await;
-    let second = relay.sent.load(Ordering::Relaxed);
+    let second = relay.counts().up - first;
     // Three hundred records are some 50 kB, a connection and two changes are not.
     assert!(first > 30_000, "{first} bytes");
     assert!(second < first / 4, "{second} bytes after {first}");
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_scope_is_answered_over_all_gateways_of_its_space() {
     let octopus = Octopus::start().await;
     let spaces: [SpaceId; 2] = ["Spaces-1".parse().unwrap(), "Spaces-22".parse().unwrap()];

@@ -7,12 +7,14 @@
     reason = "a test; the configured exceptions miss the helpers outside #[test]"
 )]
 
+mod checked;
 mod echo;
 mod ending;
 mod errors;
 mod fencing;
 mod handle;
 mod health;
+mod hooks;
 mod instances;
 mod inventory;
 mod places;

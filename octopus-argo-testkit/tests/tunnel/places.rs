@@ -72,7 +72,7 @@ fn order(order: &'static str) -> Request<impl tokio_stream::Stream<Item = Packet
     request
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn calls_wait_for_places_first_come_first_served() {
     let mut fixture = Fixture::start(Octopus::start().await).await;
     let (first, second) = (fixture.hang().await, fixture.hang().await);
@@ -101,7 +101,7 @@ async fn calls_wait_for_places_first_come_first_served() {
     assert_eq!(fixture.octopus.gateway().open_calls(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_call_waits_no_longer_than_its_deadline() {
     let fixture = Fixture::start(Octopus::start().await).await;
     let (_first, _second) = (fixture.hang().await, fixture.hang().await);
@@ -121,7 +121,7 @@ async fn a_call_waits_no_longer_than_its_deadline() {
     assert!(full && error.was_not_executed(), "{error:?}");
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_call_in_line_hears_at_once_that_the_gateway_has_gone() {
     let fixture = Fixture::start(Octopus::start().await).await;
     let (_first, _second) = (fixture.hang().await, fixture.hang().await);
@@ -184,7 +184,7 @@ impl Notes {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_hook_is_told_of_every_call() {
     const PREFIX: u64 = 5;
     let notes = Arc::new(Notes::default());

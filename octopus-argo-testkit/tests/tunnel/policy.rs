@@ -75,7 +75,7 @@ fn query(refresh: Option<&str>) -> ApplicationQuery {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn what_is_denied_never_reaches_argo_cd() {
     let octopus = Octopus::start().await;
     let (recorder, _serving, access) = Recorder::start().await;
@@ -106,7 +106,7 @@ async fn what_is_denied_never_reaches_argo_cd() {
     assert_eq!(recorder.asked("ApplicationService/Sync").len(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_denied_sync_changes_nothing_that_the_account_might() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();
@@ -125,7 +125,7 @@ async fn a_denied_sync_changes_nothing_that_the_account_might() {
     assert_eq!(sim.fleet().manifest(&app("web")).unwrap(), before);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_narrower_policy_leaves_the_inventory_alone() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();
@@ -143,7 +143,7 @@ async fn a_narrower_policy_leaves_the_inventory_alone() {
     assert_eq!(status.code(), Code::PermissionDenied);
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn the_callers_credentials_never_reach_argo_cd() {
     let octopus = Octopus::start().await;
     let (recorder, _serving, access) = Recorder::start().await;
@@ -185,7 +185,7 @@ async fn the_callers_credentials_never_reach_argo_cd() {
     assert_eq!(foreign[0].0, "x-kept");
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn argo_cd_sees_the_gateways_account() {
     let octopus = Octopus::start().await;
     let sim = argo_cd().start().await.unwrap();

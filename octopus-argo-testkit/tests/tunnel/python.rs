@@ -98,7 +98,7 @@ impl Echo {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_gateway_written_from_the_document_alone_is_enough() {
     let Some(python) = std::env::var_os("OCTOPUS_ARGO_PYTHON") else {
         // Not `eprintln`, of which nothing is seen when a test passes.

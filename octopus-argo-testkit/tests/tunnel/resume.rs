@@ -13,8 +13,8 @@ use tonic::{Code, Request, Streaming};
 
 use crate::echo::{echo, message, payload};
 use crate::support::{
-    Events, GATEWAY, Octopus, Relay, Signpost, connected, disconnected, id, interrupted, resumed, soon,
-    start_with,
+    Events, GATEWAY, Octopus, Signpost, connected, cut, disconnected, id, interrupted, mend, relay, resumed,
+    soon, start_with,
 };
 
 /// A call that echoes what it is sent, one message at a time.
@@ -42,12 +42,12 @@ impl Conversation {
     }
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_call_survives_every_cut() {
     let octopus = Octopus::start().await;
     let mut server = octopus.events();
-    let relay = Relay::start(octopus.serving.local_addr()).await;
-    let config = octopus.config_at(relay.address, &octopus.credential(GATEWAY, "ArgoCDGateways-1"));
+    let relay = relay(&octopus).await;
+    let config = octopus.config_at(relay.address(), &octopus.credential(GATEWAY, "ArgoCDGateways-1"));
     let (_gateway, mut events) = start_with(config, echo().0);
     server.until(connected).await;
 
@@ -55,7 +55,7 @@ async fn a_call_survives_every_cut() {
     call.say(b"before").await;
     assert_eq!(call.hear().await, b"before");
     for round in 0..5_u8 {
-        relay.cut();
+        cut(&relay);
         server.until(interrupted).await;
         assert!(matches!(
             octopus.server.connection(&id()),
@@ -65,7 +65,7 @@ async fn a_call_survives_every_cut() {
         call.say(&vec![round; 100_000]).await;
         let another = Conversation::begin(&octopus);
         let mended = async {
-            relay.mend();
+            mend(&relay);
             server.until(resumed).await;
         };
         let (mut another, ()) = tokio::join!(another, mended);
@@ -83,17 +83,17 @@ async fn a_call_survives_every_cut() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_gateway_that_does_not_come_back_in_time_is_gone() {
     let grace = Duration::from_millis(200);
     let octopus = Octopus::start_with(SessionConfig::default().resume_grace(grace)).await;
     let mut server = octopus.events();
-    let relay = Relay::start(octopus.serving.local_addr()).await;
-    let config = octopus.config_at(relay.address, &octopus.credential(GATEWAY, "ArgoCDGateways-1"));
+    let relay = relay(&octopus).await;
+    let config = octopus.config_at(relay.address(), &octopus.credential(GATEWAY, "ArgoCDGateways-1"));
     let (_gateway, mut events) = start_with(config, echo().0);
     server.until(connected).await;
     let mut call = Conversation::begin(&octopus).await;
-    relay.cut();
+    cut(&relay);
     server.until(interrupted).await;
     server.until(disconnected).await;
     let status = soon(call.from.message()).await.unwrap_err();
@@ -104,7 +104,7 @@ async fn a_gateway_that_does_not_come_back_in_time_is_gone() {
         "{error:?}"
     );
     // It comes back with a new session, and says why the old one is over.
-    relay.mend();
+    mend(&relay);
     server.until(connected).await;
     let over = |event: &GatewayEvent| {
         matches!(
@@ -119,7 +119,7 @@ async fn a_gateway_that_does_not_come_back_in_time_is_gone() {
     assert_eq!(call.hear().await, b"again");
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn another_server_begins_anew() {
     let first = Octopus::start().await;
     let second = first.twin().await;
@@ -141,7 +141,7 @@ async fn another_server_begins_anew() {
     assert_eq!(call.hear().await, b"there");
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn a_connection_is_replaced_while_it_stands() {
     let octopus = Octopus::start().await;
     let mut server = octopus.events();

@@ -20,8 +20,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use crate::support::{
-    ARGO_CD_TOKEN, Events, GATEWAY, Octopus, PROXY_PASSWORD, Relay, app, argo_cd, beside, chain, complete,
-    connect_proxy, connected, credentials, disconnected, id, reachable, soon,
+    ARGO_CD_TOKEN, Events, GATEWAY, Octopus, PROXY_PASSWORD, app, argo_cd, beside, chain, complete,
+    connect_proxy, connected, credentials, cut, disconnected, id, mend, reachable, relay, soon,
 };
 
 /// Writes down everything that any crate tells, at every level.
@@ -108,7 +108,7 @@ impl log::Log for ThroughLog {
     fn flush(&self) {}
 }
 
-#[tokio::test]
+#[tokio::test(crate = "crate::checked")]
 async fn tokens_are_in_no_log_error_or_debug() {
     log::set_logger(&ThroughLog).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
@@ -168,12 +168,12 @@ async fn the_whole_flow(log: &Everything, token: &GatewayToken, wrong: &GatewayT
     sim.fleet()
         .set_logs(&app("web"), "web-1", ["a line", "another"])
         .unwrap();
-    let relay = Relay::start(octopus.serving.local_addr()).await;
+    let relay = relay(&octopus).await;
     let mut server = octopus.events();
 
     // Connect.
     let credentials_of = credentials(GATEWAY, token);
-    let config = octopus.config_at(relay.address, &credentials_of);
+    let config = octopus.config_at(relay.address(), &credentials_of);
     let access = beside(&sim);
     log.show(&(
         token,
@@ -244,11 +244,11 @@ async fn the_whole_flow(log: &Everything, token: &GatewayToken, wrong: &GatewayT
     ));
 
     // A cut.
-    relay.cut();
+    cut(&relay);
     server.until(disconnected).await;
     let offline = soon(api.list(ApplicationQuery::default())).await.unwrap_err();
     log.show(&(&offline, chain(&offline), TunnelError::find(&offline)));
-    relay.mend();
+    mend(&relay);
     server.until(connected).await;
     log.show(&octopus.view().await);
 

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt::Debug;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,11 +18,14 @@ use octopus_argo_server::{
     Fleet, GatewayId, GatewayToken, Instance, InstanceView, MemoryStore, Server, ServerEvent,
 };
 use octopus_argo_testkit::argocd::{Access, ArgoCdSim, ArgoCdSimBuilder, Manifest};
+use octopus_argo_testkit::relay::{Faults, Relay};
 use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tokio::task::JoinSet;
+
+use crate::checked;
 
 pub(crate) const ARGO_CD_TOKEN: &str = "e30.e30.argo-cd-token-that-nobody-may-see";
 
@@ -118,6 +120,7 @@ impl Octopus {
     ) -> Self {
         let identity = Identity::from_pem(keys.0.as_bytes(), keys.1.as_bytes()).unwrap();
         let server = server(store.clone());
+        checked::later(&server);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let serving = Listen::tls(&identity)
             .unwrap()
@@ -352,72 +355,17 @@ async fn pass_on(mut socket: TcpStream) {
     let _ = tokio::io::copy_bidirectional(&mut socket, &mut server).await;
 }
 
-/// A TCP relay, so that there is a connection to cut. Counts what the gateway sends. Dropping it ends everything.
-pub(crate) struct Relay {
-    pub(crate) address: SocketAddr,
-    pub(crate) sent: Arc<AtomicUsize>,
-    cut: watch::Sender<bool>,
-    _tasks: JoinSet<()>,
+/// A relay in front of a server, so that there is a connection to cut.
+pub(crate) async fn relay(octopus: &Octopus) -> Relay {
+    Relay::start(octopus.serving.local_addr()).await.unwrap()
 }
 
-impl Relay {
-    pub(crate) async fn start(to: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (cut, state) = watch::channel(false);
-        let sent = Arc::new(AtomicUsize::new(0));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, to, state, sent.clone()));
-        Self {
-            address,
-            sent,
-            cut,
-            _tasks: tasks,
-        }
-    }
-
-    /// Cuts every connection, and closes new ones until it is mended.
-    pub(crate) fn cut(&self) {
-        self.cut.send_replace(true);
-    }
-
-    pub(crate) fn mend(&self) {
-        self.cut.send_replace(false);
-    }
+/// Cuts every connection, and lets none in until it is mended.
+pub(crate) fn cut(relay: &Relay) {
+    relay.set(Faults::none().refuse());
+    relay.cut();
 }
 
-async fn accept(listener: TcpListener, to: SocketAddr, state: watch::Receiver<bool>, sent: Arc<AtomicUsize>) {
-    let mut connections = JoinSet::new();
-    while let Ok((inbound, _)) = listener.accept().await {
-        if !*state.borrow() {
-            connections.spawn(forward(inbound, to, state.clone(), sent.clone()));
-        }
-    }
-}
-
-async fn forward(
-    inbound: TcpStream,
-    to: SocketAddr,
-    mut state: watch::Receiver<bool>,
-    sent: Arc<AtomicUsize>,
-) {
-    let outbound = TcpStream::connect(to).await.unwrap();
-    inbound.set_nodelay(true).unwrap();
-    outbound.set_nodelay(true).unwrap();
-    let (mut from_gateway, mut to_gateway) = inbound.into_split();
-    let (mut from_server, mut to_server) = outbound.into_split();
-    let up = async {
-        let mut buffer = vec![0; 64 << 10];
-        while let Ok(length @ 1..) = from_gateway.read(&mut buffer).await {
-            sent.fetch_add(length, Ordering::Relaxed);
-            if to_server.write_all(&buffer[..length]).await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = up => {}
-        _ = tokio::io::copy(&mut from_server, &mut to_gateway) => {}
-        _ = state.wait_for(|cut| *cut) => {}
-    }
+pub(crate) fn mend(relay: &Relay) {
+    relay.set(Faults::none());
 }

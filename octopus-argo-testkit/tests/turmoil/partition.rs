@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use octopus_argo_client::GatewayEvent;
+use octopus_argo_client::{GatewayEvent, Interruption};
 use octopus_argo_proto::session::EndCause;
 use octopus_argo_server::TunnelErrorKind;
 use tonic::Code;
@@ -205,7 +205,15 @@ fn a_gateway_that_hears_nothing_notices_after_25_s() {
                 turmoil::partition_oneway(SERVER, "gateway");
                 talk.say().await;
                 until(30, || {
-                    gateway.saw(|event| matches!(event, GatewayEvent::Interrupted { .. }))
+                    gateway.saw(|event| {
+                        matches!(
+                            event,
+                            GatewayEvent::Interrupted {
+                                how: Interruption::Silence,
+                                ..
+                            }
+                        )
+                    })
                 })
                 .await;
                 let noticed = since(silent_since);
