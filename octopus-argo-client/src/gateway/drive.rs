@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use octopus_argo_proto::link::{Link, Notice};
-use octopus_argo_proto::session::{Attachment, CloseReason, GoodbyeReason, Peer};
+use octopus_argo_proto::session::{Attachment, CloseReason, GoodbyeReason, Peer, ResumeRefusal};
 use octopus_argo_proto::v1::Packet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -92,10 +92,7 @@ impl Drive<'_> {
                         self.resumed();
                         work.begin();
                     }
-                    Notice::ResumeRefused(refusal) => {
-                        tracing::info!(error = &refusal as &dyn std::error::Error, "the session was not resumed");
-                        self.shared.tell(GatewayEvent::ResumeRefused(refusal));
-                    }
+                    Notice::ResumeRefused(refusal) => self.begins_anew(refusal),
                     Notice::Draining(reason) => {
                         checking = false;
                         rotates = false;
@@ -148,19 +145,10 @@ impl Drive<'_> {
                         odometer.received(bytes);
                         self.link.receive(via, packet);
                     }
-                    Ok(None) => {
-                        self.link.detach(via);
-                        how = Interruption::Closed;
-                    }
                     Err(_) if incoming.is_malformed() => {
                         self.link.leave(GoodbyeReason::ProtocolError, "what was sent is no packet");
                     }
-                    Err(status) => {
-                        refused = self.cut(via, &status);
-                        how = Interruption::Cut {
-                            source: Arc::new(status),
-                        };
-                    }
+                    end => (refused, how) = self.ended(via, end.err()),
                 },
                 () = due(&odometer, rotate_not_before), if rotates && matches!(next, Next::None) => {
                     tracing::debug!("the connection is being replaced");
@@ -201,15 +189,18 @@ impl Drive<'_> {
         }
     }
 
-    /// The stream was ended with an error: by the server, where it refuses the gateway, or by a cut.
-    fn cut(&self, via: Attachment, status: &Status) -> Option<ConnectError> {
-        let refused = ConnectError::refusal(status);
+    /// The stream was ended: in good order, or with an error, by a cut or by the server where it refuses the gateway.
+    fn ended(&self, via: Attachment, status: Option<Status>) -> (Option<ConnectError>, Interruption) {
+        let refused = status.as_ref().and_then(ConnectError::refusal);
         if refused.is_some() {
             self.link.lost();
         } else {
             self.link.detach(via);
         }
-        refused
+        let how = status.map_or(Interruption::Closed, |status| Interruption::Cut {
+            source: Arc::new(status),
+        });
+        (refused, how)
     }
 
     /// The session uses this connection no longer: another one carries it, or none.
@@ -243,6 +234,14 @@ impl Drive<'_> {
         tracing::info!("resumed");
         self.connected();
         self.shared.tell(GatewayEvent::Resumed);
+    }
+
+    fn begins_anew(&self, refusal: ResumeRefusal) {
+        tracing::info!(
+            error = &refusal as &dyn std::error::Error,
+            "the session was not resumed"
+        );
+        self.shared.tell(GatewayEvent::ResumeRefused(refusal));
     }
 
     fn connected(&self) {

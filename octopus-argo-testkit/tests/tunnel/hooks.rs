@@ -128,12 +128,12 @@ async fn a_gateways_hook_is_told_of_every_call() {
     assert_eq!(notes.next().await.code, None);
     until(|| gateway.stats() == GatewayStats::default()).await;
     until(|| {
-        let stats = octopus.server.stats();
+        let held = octopus.server.stats();
         (
-            stats.sessions,
-            stats.open_calls,
-            stats.held_calls,
-            stats.buffered_bytes,
+            held.sessions,
+            held.open_calls,
+            held.held_calls,
+            held.buffered_bytes,
         ) == (1, 0, 0, 0)
     })
     .await;
@@ -148,7 +148,9 @@ async fn a_gateway_tells_how_a_connection_was_lost_and_that_it_is_back() {
     let relay = relay(&octopus).await;
     let config = octopus.config_at(relay.address(), &octopus.credential(GATEWAY, "ArgoCDGateways-1"));
     let (_gateway, mut events) = start_with(config, Router::default());
-    server.until(connected).await;
+    events
+        .until(|event| matches!(event, GatewayEvent::Connected(_)).then_some(()))
+        .await;
     cut(&relay);
     server.until(interrupted).await;
     let how = events

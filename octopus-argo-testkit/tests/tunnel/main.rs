@@ -17,6 +17,7 @@ mod health;
 mod hooks;
 mod instances;
 mod inventory;
+mod nginx;
 mod places;
 mod policy;
 mod python;

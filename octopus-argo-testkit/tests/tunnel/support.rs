@@ -167,6 +167,10 @@ impl Octopus {
         &self.keys.0
     }
 
+    pub(crate) fn key_pem(&self) -> &str {
+        &self.keys.1
+    }
+
     pub(crate) fn events(&self) -> Events<ServerEvent> {
         Events(self.server.events())
     }
