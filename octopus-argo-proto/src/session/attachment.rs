@@ -238,7 +238,9 @@ impl Session {
             return Err(ResumeRefusal::NotYours);
         }
         let leaving = matches!(self.phase, Phase::Leaving(_));
-        if !leaving && !self.replay.reaches(resume.received) {
+        // While a hello is under way the connection before may still stand, and what is acknowledged over that is newer.
+        let received = resume.received.max(self.replay.acknowledged_up_to());
+        if !leaving && !self.replay.reaches(received) {
             return Err(ResumeRefusal::Gap);
         }
         let via = self.attachments.next();
@@ -257,7 +259,7 @@ impl Session {
             }),
             ..welcome
         }));
-        self.go_on(resume.received, now);
+        self.go_on(received, now);
         Ok(via)
     }
 

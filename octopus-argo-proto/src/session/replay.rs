@@ -138,8 +138,12 @@ impl Replay {
 
     /// Whether a side that has everything up to `received` can be brought up to date.
     pub(super) fn reaches(&self, received: u64) -> bool {
-        let oldest = self.kept.front().map_or(self.last, |kept| kept.seq - 1);
-        (oldest..=self.last).contains(&received)
+        (self.acknowledged_up_to()..=self.last).contains(&received)
+    }
+
+    /// The number of the last packet that the other side is known to have.
+    pub(super) fn acknowledged_up_to(&self) -> u64 {
+        self.kept.front().map_or(self.last, |kept| kept.seq - 1)
     }
 
     /// Makes everything behind `received` go out again.

@@ -320,5 +320,5 @@ async fn a_connection_with_its_last_request_is_replaced_and_no_call_is_cut() {
         told.extend(fixture.told());
     }
     talk.goes_on(100).await;
-    println!("{told:?}");
+    assert!(!told.iter().any(|name| name == "Disconnected"), "{told:?}");
 }

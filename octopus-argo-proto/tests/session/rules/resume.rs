@@ -215,19 +215,32 @@ fn only_the_same_process_with_the_token_goes_on() {
     ));
 }
 
+/// A connection takes over from one that stands: its hello is under way for long, and what arrives meanwhile is acknowledged
+/// over the one before.
 #[test]
-fn what_was_acknowledged_cannot_be_asked_for_again() {
+fn a_hello_that_acknowledgements_have_overtaken_is_as_good() {
     let mut two = Two::new();
-    let _call = two.open();
+    let call = two.open();
+    let before = two.via;
+    let hello = two.hello();
+    let joining = std::mem::replace(&mut two.via, before)[1];
+    for text in [&b"one"[..], b"two"] {
+        let _ = two.server.send(call, Bytes::from_static(text)).unwrap();
+    }
+    two.exchange();
     two.now += S;
     two.gateway.tick(two.now);
     two.exchange();
-    two.cut();
-    let mut hello = Packet::from(&two.hello());
-    if let Some(Body::Hello(hello)) = &mut hello.frames[0].body {
-        hello.resume.as_mut().unwrap().received = 0;
-    }
-    assert_eq!(two.server.resume(&hello, two.now), Err(ResumeRefusal::Gap));
+    assert_eq!(two.server.buffered_bytes(), 0, "both are acknowledged");
+    let _ = two.server.send(call, Bytes::from_static(b"three")).unwrap();
+    assert_eq!(two.lose(), 1);
+
+    let via = two.server.resume(&Packet::from(&hello), two.now).unwrap();
+    two.via = [via, joining];
+    two.exchange();
+    assert_eq!(datas(events(&mut two.gateway)), [&b"one"[..], b"two", b"three"]);
+    assert!(matches!(events(&mut two.server)[..], [Event::Resumed]));
+    assert_eq!(two.gateway.open_calls(), 1);
 }
 
 #[test]
