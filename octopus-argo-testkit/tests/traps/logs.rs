@@ -45,6 +45,13 @@ async fn all_lines_are_told_from_some() {
         "{error:?}"
     );
     assert_eq!(logs.end(), None);
+
+    // What fails at once is no empty log either, however often it is asked.
+    sim.accounts().expire(TOKEN);
+    let mut logs = api.pod_logs(&LogQuery::new(target("web")));
+    assert_eq!(reason(soon(logs.next()).await), Reason::Token);
+    assert_eq!(soon(logs.next()).await.unwrap(), None);
+    assert_eq!(logs.end(), None);
 }
 
 /// A stream that ends well without its mark was cut all the same.

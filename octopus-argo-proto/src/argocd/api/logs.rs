@@ -222,6 +222,7 @@ impl<S: Channel> Api<S> {
             filter: query.filter.clone(),
             refusals: Vec::new(),
             received: false,
+            failed: false,
             end: None,
             ready: VecDeque::new(),
         }
@@ -276,6 +277,7 @@ pub struct Logs<S> {
     filter: Option<Filter>,
     refusals: Vec<Box<str>>,
     received: bool,
+    failed: bool,
     end: Option<LogsEnd>,
     ready: VecDeque<LogLine>,
 }
@@ -284,7 +286,7 @@ impl<S: Channel> Logs<S> {
     /// How many refusals are kept at most. There are ten pods at most by default.
     pub const MOST_REFUSALS: usize = 64;
 
-    /// The next line, or `None` at a proper end: see [`Logs::end`].
+    /// The next line, or `None` at a proper end: see [`Logs::end`], which stays without a word after an error.
     ///
     /// # Errors
     /// [`ApiError`]. [`Reason::Cut`] where the stream ended without the mark that all lines have come, whatever its status
@@ -297,16 +299,21 @@ impl<S: Channel> Logs<S> {
             if let Some(line) = self.ready.pop_front() {
                 return Ok(Some(line));
             }
-            if self.end.is_some() {
+            if self.end.is_some() || self.failed {
                 return Ok(None);
             }
             match self.answers.next().await {
                 Ok(Some(entry)) => self.take(entry),
                 Ok(None) if self.received => {
+                    self.failed = true;
                     return Err(ApiError::without_status(Call::PodLogs, Reason::Cut));
                 }
                 Ok(None) => self.end = Some(LogsEnd::NoPods),
-                Err(error) => return Err(Box::pin(self.api.explain(error, &self.target)).await),
+                Err(error) => {
+                    // The stream is over now, and must not look like one that had nothing to say.
+                    self.failed = true;
+                    return Err(Box::pin(self.api.explain(error, &self.target)).await);
+                }
             }
         }
     }

@@ -168,3 +168,20 @@ impl Encoded {
 
 /// The number of the field in `Application`.
 const METADATA: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_share_all_but_their_metadata() {
+        let web: Manifest = "metadata: {name: web}\nspec: {project: shop}".parse().unwrap();
+        let record = |manifest: &Manifest| Record::new(manifest, 1, Encoding::default());
+        let (one, two) = (record(&web), record(&web.renamed("two")));
+        assert!(Arc::ptr_eq(&one.0.kept, &two.0.kept));
+        assert_eq!(two.json()["metadata"]["name"], "two");
+        let message = Application::decode(two.stored().to_bytes()).unwrap();
+        assert_eq!(message, two.manifest().to_wire(Encoding::default()));
+        assert_eq!((message.metadata.unwrap().name(), two.project()), ("two", "shop"));
+    }
+}
