@@ -184,19 +184,19 @@ impl Fields for RawMetadata {
                 let mut pairs = Pairs {
                     keep: annotation::is_relevant,
                     keep_null: is_for_scope,
-                    pairs: Vec::new(),
+                    kept: Vec::new(),
                 };
                 value.object("annotations", &mut pairs)?;
-                self.annotations = pairs.pairs;
+                self.annotations = pairs.kept;
             }
             "labels" => {
                 let mut pairs = Pairs {
                     keep: |_| true,
                     keep_null: |_| false,
-                    pairs: Vec::new(),
+                    kept: Vec::new(),
                 };
                 value.object("labels", &mut pairs)?;
-                self.labels = pairs.pairs;
+                self.labels = pairs.kept;
             }
             _ => return value.skip(),
         }
@@ -213,7 +213,7 @@ fn is_for_scope(key: &str) -> bool {
 struct Pairs {
     keep: fn(&str) -> bool,
     keep_null: fn(&str) -> bool,
-    pairs: Vec<(Box<str>, Box<str>)>,
+    kept: Vec<(Box<str>, Box<str>)>,
 }
 
 impl Fields for Pairs {
@@ -225,7 +225,7 @@ impl Fields for Pairs {
         // whatever its value: those are kept as blank.
         let text = value.text()?;
         if let Some(text) = text.or_else(|| (self.keep_null)(key).then(Box::default)) {
-            self.pairs.push((key.into(), text));
+            self.kept.push((key.into(), text));
         }
         Ok(())
     }

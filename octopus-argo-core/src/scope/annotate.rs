@@ -144,7 +144,7 @@ mod tests {
             prop_assert_eq!(&patched.annotations, &annotations.iter().collect());
             #[cfg(feature = "yaml")]
             {
-                let yaml: String = annotations.to_yaml().lines().map(|line| format!("    {line}\n")).collect();
+                let yaml: String = annotations.to_yaml().lines().flat_map(|line| ["    ", line, "\n"]).collect();
                 let yaml = format!("metadata:\n  annotations:\n{yaml}spec: {{source: {{repoURL: u}}}}\n");
                 let pasted = Application::from_yaml(&yaml).unwrap();
                 prop_assert_eq!(pasted.annotations, patched.annotations, "{}", yaml);

@@ -12,6 +12,9 @@ use crate::application::Source;
 /// Something about one source in scope that a person should know: a problem, or a note.
 ///
 /// The codes are stable. `Display` gives the sentence, serde an object with `code` and the values.
+///
+/// Rule: Calamari, `source/Calamari/ArgoCD/Conventions/UpdateImageTag`, for image paths and ref sources; eligibility is
+/// ours, where the reference clones and fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[non_exhaustive]

@@ -34,6 +34,8 @@ impl fmt::Display for Severity {
 ///
 /// The codes are stable. `Display` gives the sentence, without the application's name; serde an object with `code`
 /// and the values.
+///
+/// Rule: Calamari, `source/Calamari/ArgoCD/Conventions/ApplicationValidator.cs`; the hydrator is ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[non_exhaustive]

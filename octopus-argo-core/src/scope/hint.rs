@@ -14,6 +14,8 @@ use crate::application::{Application, Source, SourceType};
 /// Advice that saves a person time. Nothing depends on it.
 ///
 /// The codes are stable. `Display` gives the sentence, serde an object with `code` and the values.
+///
+/// Rule: ours. Each follows from how keys and values are read, see [`Purpose`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
@@ -394,11 +396,17 @@ fn about_values<'a>(application: &'a Application, template: bool, hints: &mut Ve
 }
 
 fn about_names<'a>(application: &'a Application, template: bool, hints: &mut Vec<Hint<'a>>) {
+    let longest = |index: usize| match application.source_type(index) {
+        Some(SourceType::Helm) => Purpose::ImageReplacePaths,
+        _ => Purpose::Environment,
+    };
     let unfit = application
         .sources
         .iter()
-        .filter_map(Source::name)
-        .filter(|name| !fits_in_key(name) && !(template && has_expression(name)));
+        .enumerate()
+        .filter_map(|(index, source)| Some((longest(index), source.name()?)))
+        .filter(|(longest, name)| !(fits_in_key(*longest, name) || template && has_expression(name)))
+        .map(|(_, name)| name);
     let mut seen = HashSet::new();
     hints.extend(
         unfit
@@ -407,14 +415,14 @@ fn about_names<'a>(application: &'a Application, template: bool, hints: &mut Vec
     );
 }
 
-/// Whether Kubernetes accepts `environment.<name>`, the longest of the three scoping keys, after the slash.
+/// Whether Kubernetes accepts the key for `purpose`, the longest that a source needs, after the slash.
 ///
 /// Rule: Kubernetes, "Labels and annotations": at most 63 characters, letters, digits, `-`, `_` and `.`, and a letter
 /// or digit at either end.
-fn fits_in_key(name: &str) -> bool {
-    const LONGEST: usize = 63 - "environment.".len();
+fn fits_in_key(purpose: Purpose, name: &str) -> bool {
+    const LONGEST: usize = 63;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    name.len() <= LONGEST
+    purpose.as_str().len() + ".".len() + name.len() <= LONGEST
         && name.bytes().all(allowed)
         && name
             .bytes()
@@ -576,6 +584,33 @@ mod tests {
         ] {
             assert_eq!(with(annotations, spec), expected, "{annotations} {spec}");
         }
+    }
+
+    #[test]
+    fn a_chart_needs_room_for_a_longer_key() {
+        let unfit = |length: usize, kind: &str| {
+            let name = "n".repeat(length);
+            let json = format!(
+                r#"{{"spec":{{"source":{{"repoURL":"u","name":"{name}"}}}},"status":{{"sourceType":"{kind}"}}}}"#
+            );
+            codes(&json) == ["name-unfit-for-key"]
+        };
+        assert!(!unfit(51, "Directory") && unfit(52, "Directory"));
+        assert!(!unfit(43, "Helm") && unfit(44, "Helm"));
+    }
+
+    #[test]
+    fn image_paths_on_a_ref_source_that_is_a_chart_have_effect() {
+        let application = |kind: &str| {
+            codes(&format!(
+                r#"{{"metadata":{{"annotations":{{"argo.octopus.com/image-replace-paths.a":"x"}}}},
+                    "spec":{{"sources":[{{"repoURL":"u","name":"a","ref":"a","helm":{{"valueFiles":["$b/v"]}}}},
+                        {{"repoURL":"u","name":"b","ref":"b"}}]}},
+                    "status":{{"sourceTypes":["{kind}",""]}}}}"#
+            ))
+        };
+        assert_eq!(application("Helm"), [""; 0]);
+        assert_eq!(application(""), ["image-paths-on-ref-source"]);
     }
 
     #[test]

@@ -8,7 +8,11 @@ use crate::annotation::{Key, Purpose};
 
 /// One reason why a source is not touched by a deployment. A source may have several.
 ///
-/// The codes are stable. `Display` gives the sentence, serde an object with `code` and the values.
+/// The codes are stable. `Display` gives the sentence, serde an object with `code` and the values. Several stand in the
+/// order project, environment, tenant.
+///
+/// Rule: Calamari, `source/Calamari/ArgoCD/Conventions/ScopingAnnotationReader.cs`, which only says that a source is not
+/// part of the deployment; telling why is ours.
 ///
 /// ```
 /// use octopus_argo_core::scope::Reason;

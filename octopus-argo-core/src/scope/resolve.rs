@@ -14,8 +14,9 @@ impl Application {
     /// Which sources of this application a deployment of `scope` touches, and why not the others.
     ///
     /// A source is in scope when the project, environment and tenant that its annotations declare equal those of the
-    /// deployment, ignoring the case of ASCII letters; no tenant equals only no tenant. With several sources, only
-    /// named ones count, and only keys with the name behind them: `argo.octopus.com/project.web`.
+    /// deployment, ignoring the case of ASCII letters ([`same_slug`] says what happens beyond); no tenant equals only no
+    /// tenant. With several sources, only named ones count, and only keys with the name behind them:
+    /// `argo.octopus.com/project.web`. Names are compared exactly.
     ///
     /// Costs one allocation for the sources, and one more for each source that is out of scope.
     ///

@@ -52,7 +52,8 @@ impl<'a> Revision<'a> {
 ///
 /// Rule: Git, `git check-ref-format --branch`.
 fn may_be_branch(name: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    let part =
+        |part: &str| !part.is_empty() && !part.starts_with('.') && part.strip_suffix(".lock").is_none();
     let refused =
         |c: char| c.is_ascii_control() || matches!(c, ' ' | '*' | '^' | '~' | ':' | '?' | '[' | '\\');
     let marks = name.contains("..") || name.contains("@{") || name.starts_with('-') || name.ends_with('.');
