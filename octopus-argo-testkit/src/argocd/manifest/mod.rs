@@ -4,6 +4,7 @@ mod body;
 mod error;
 mod wire;
 
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -89,7 +90,7 @@ impl Manifest {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut json = self.body.json().into_owned();
-        json["metadata"] = self.named_metadata();
+        json["metadata"] = self.metadata().into_owned();
         json
     }
 
@@ -112,11 +113,14 @@ impl Manifest {
         }
     }
 
-    /// `metadata` with the right name.
-    fn named_metadata(&self) -> Value {
+    /// `metadata`, with the name of this manifest.
+    pub(super) fn metadata(&self) -> Cow<'_, Value> {
+        if self.metadata["name"] == self.name.name() {
+            return Cow::Borrowed(&self.metadata);
+        }
         let mut metadata = Value::clone(&self.metadata);
         metadata["name"] = self.name.name().into();
-        metadata
+        Cow::Owned(metadata)
     }
 
     /// The same with a change that cannot make it another object, or none: the caller sees to that.
@@ -153,10 +157,6 @@ impl Manifest {
         }
     }
 
-    pub(super) fn metadata(&self) -> &Value {
-        &self.metadata
-    }
-
     pub(super) fn body(&self) -> &Body {
         &self.body
     }
@@ -168,7 +168,7 @@ impl Manifest {
 
     /// The metadata of that message.
     pub(super) fn metadata_to_wire(&self, encoding: Encoding) -> ObjectMeta {
-        checked(wire::metadata(&self.metadata, encoding))
+        checked(wire::metadata(&self.metadata(), encoding))
     }
 }
 
