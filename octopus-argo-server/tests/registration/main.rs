@@ -24,6 +24,8 @@ mod refused;
 
 mod answered;
 
+mod mounted;
+
 const KEY: &str = "API-EXAMPLE0123";
 const READER: &str = "API-READER";
 const EXPIRED: &str = "an-access-token-of-yesterday";

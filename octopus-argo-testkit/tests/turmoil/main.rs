@@ -19,4 +19,5 @@ mod partition;
 #[path = "../conformance/probe.rs"]
 mod probe;
 mod readers;
+mod rotation;
 mod world;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use octopus_argo_client::connection::Config;
 use octopus_argo_client::credentials::Credentials;
 use octopus_argo_client::dial::{BoxStream, Dial, DialError};
-use octopus_argo_client::{GatewayEvent, GatewayStats, Router};
+use octopus_argo_client::{GatewayEvent, GatewayStats, Rotation, Router};
 use octopus_argo_core::ServerAddress;
 use octopus_argo_server::{Gateway, GatewayId, GatewayToken, MemoryStore, Server, ServerEvent};
 use secrecy::ExposeSecret as _;
@@ -124,8 +124,17 @@ impl World {
         self.gateways(name, 1).remove(0)
     }
 
+    /// The same, and it replaces its connections.
+    pub(crate) fn rotating_gateway(&mut self, name: &'static str, rotation: Rotation) -> Witness {
+        self.hosts(name, 1, rotation).remove(0)
+    }
+
     /// A host with that many gateways.
     pub(crate) fn gateways(&mut self, name: &'static str, count: usize) -> Vec<Witness> {
+        self.hosts(name, count, Rotation::never())
+    }
+
+    fn hosts(&mut self, name: &'static str, count: usize, rotation: Rotation) -> Vec<Witness> {
         let here: Vec<(Witness, Credentials)> = (0..count)
             .map(|number| {
                 let id: GatewayId = format!("{name}-{number}").parse().unwrap();
@@ -147,7 +156,7 @@ impl World {
                 for (number, (witness, credentials)) in here.into_iter().enumerate() {
                     let address = format!("{SERVER}:{PORT}").parse().unwrap();
                     let config = Config::danger_plaintext(address, credentials).dial(Simulated);
-                    running.spawn(witness.run(config, seed.wrapping_add(number as u64)));
+                    running.spawn(witness.run(config, rotation, seed.wrapping_add(number as u64)));
                 }
                 while let Some(ended) = running.join_next().await {
                     ended?;
@@ -354,7 +363,7 @@ impl Witness {
     }
 
     /// A gateway, for as long as it is polled.
-    async fn run(self, config: Config, seed: u64) {
+    async fn run(self, config: Config, rotation: Rotation, seed: u64) {
         let (probe, mut told) = Probe::new();
         let begun = {
             let mut known = self.seen.lock().unwrap();
@@ -363,6 +372,7 @@ impl Witness {
         };
         let gateway = octopus_argo_client::Gateway::builder(config)
             .services(Router::default().with(probe))
+            .rotation(rotation)
             .seed(seed.wrapping_add(begun as u64 * 1000))
             .start()
             .unwrap();
@@ -401,6 +411,12 @@ impl Witness {
     /// The gateway's clock goes on by this much more in each 50 ms.
     pub(crate) fn drift(&self, time: Duration) {
         self.seen.lock().unwrap().drift = Some(time);
+    }
+
+    /// How often the gateway has told something like this since [`Witness::forget`].
+    pub(crate) fn count(&self, pick: impl Fn(&GatewayEvent) -> bool) -> usize {
+        let seen = self.seen.lock().unwrap();
+        seen.events.iter().filter(|event| pick(event)).count()
     }
 
     /// Whether the gateway has told something like this since [`Witness::forget`].
