@@ -20,6 +20,13 @@ mod streams;
 mod transport;
 mod watch;
 
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "shared with the tests of the tunnel, which use the rest"
+)]
+#[path = "../tunnel/checked.rs"]
+mod checked;
 #[expect(dead_code, reason = "shared with the tests of the tunnel, which use the rest")]
 #[path = "../tunnel/support.rs"]
 mod support;
