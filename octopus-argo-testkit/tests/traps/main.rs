@@ -1,6 +1,6 @@
 //! The traps of Argo CD's API, one test or more for each: a client without the defence fails here. The server is the
 //! simulated one, which sets the traps as Argo CD does.
-#![cfg(feature = "tls")]
+#![cfg(all(feature = "relay", feature = "tls"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
