@@ -90,10 +90,13 @@ async fn respond(response: Response<Body>, writer: &mut CallWriter, meter: &Mete
     }
     loop {
         let frame = std::future::poll_fn(|cx| {
+            // First, so that a service whose call was cancelled is dropped, and does not see its request cut before.
+            if writer.poll_over(cx).is_ready() {
+                return Poll::Ready(None);
+            }
             let frame = Pin::new(&mut body).poll_frame(cx).map(Some);
             if frame.is_pending() {
                 writer.release();
-                return writer.poll_over(cx).map(|()| None);
             }
             frame
         })

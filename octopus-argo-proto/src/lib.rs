@@ -97,6 +97,12 @@ pub mod registration;
 #[cfg(feature = "tonic")]
 pub mod http_status;
 
+#[cfg(feature = "tonic")]
+mod watch;
+
+#[cfg(feature = "tonic")]
+pub use watch::watch;
+
 mod secret;
 
 pub use prost;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use octopus_argo_core::health::octopus::{Connectivity, OctopusLink};
 use octopus_argo_proto::v1::WatchRequest;
-use octopus_argo_proto::v1::inventory_client::InventoryClient;
+use octopus_argo_proto::watch;
 use tonic::{Code, Status};
 
 use crate::handle::Gateway;
@@ -53,8 +53,8 @@ async fn follow_once(
             known: known.to_vec(),
         })
         .collect();
-    let mut inventory = InventoryClient::new(Gateway::new(gateway.clone(), registry.clone()));
-    let mut changes = inventory.watch(tokio_stream::iter(messages)).await?.into_inner();
+    let handle = Gateway::new(gateway.clone(), registry.clone());
+    let mut changes = watch(handle, tokio_stream::iter(messages)).await?;
     while let Some(batch) = changes.message().await? {
         let effect = replica.apply(batch.changes, &registry.scopes, gateway);
         let argo_cd = replica.argo_cd();

@@ -110,8 +110,9 @@ impl Config {
 
     /// How far the window of one call grows. Default 4 MiB; at least the initial credit.
     ///
-    /// A window doubles when all of it was taken within two round trips, since then it is what holds the sender up. It
-    /// bounds a call's throughput to itself per round trip, and its memory when nobody takes what arrives.
+    /// A window doubles when all of it was taken within two round trips, since then it is what holds the sender up; a
+    /// round trip counts for a millisecond at least. The window bounds a call's throughput to itself per round trip, and
+    /// its memory when nobody takes what arrives.
     #[must_use]
     pub fn largest_credit(mut self, bytes: u32) -> Self {
         self.largest_credit = bytes;

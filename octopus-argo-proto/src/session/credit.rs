@@ -6,11 +6,16 @@ use super::budget::Budget;
 use super::config::FRAME_COST;
 
 /// Credit goes back when an eighth of the window is owed: waiting for half of it halves the throughput of long links, and
-/// answering every frame costs a frame each.
+/// answering every frame costs a packet each.
 const PORTION: u64 = 8;
 
-/// And at the latest when this many bytes are owed: an eighth of a large window would leave too much of it unused.
-const LARGEST_PORTION: u64 = 128 << 10;
+/// And at the latest when this many bytes are owed: an eighth of a large window would leave too much of it unused. As much
+/// as is acknowledged at once, so that one packet does both.
+const LARGEST_PORTION: u64 = 256 << 10;
+
+/// A shorter round trip counts as this one when windows grow. Between near neighbours it is not the way that takes time
+/// but the tasks that wait for their turn, and a busy machine needs a larger window than the best round trip tells of.
+pub(super) const SHORTEST_TRIP: Duration = Duration::from_millis(1);
 
 /// What a data frame of this payload costs.
 pub(super) fn cost(payload: usize) -> u64 {

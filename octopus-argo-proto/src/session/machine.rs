@@ -7,7 +7,7 @@ use super::attachment::{Attachments, ResumeRefusal, Resumption};
 use super::budget::Budget;
 use super::call::{Call, Calls};
 use super::config::Config;
-use super::credit::{Growth, ReceiveCredit};
+use super::credit::{self, Growth, ReceiveCredit};
 use super::end::{EndCause, Execution};
 use super::event::{Event, GoodbyeReason};
 use super::handshake::{InstanceId, SessionId};
@@ -314,7 +314,7 @@ impl Session {
         Growth {
             initial: self.config.initial(),
             largest: self.config.largest(),
-            round_trip: self.round_trip.best(),
+            round_trip: self.round_trip.best().map(|best| best.max(credit::SHORTEST_TRIP)),
         }
     }
 

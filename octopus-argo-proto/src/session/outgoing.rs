@@ -12,8 +12,9 @@ use crate::v1::{Frame, Packet};
 /// A payload shorter than this is copied to its neighbours: a piece of its own costs more than the copy.
 const WORTH_SHARING: usize = 2 << 10;
 
-/// What the buffer for everything but payloads grows by.
-const ARENA: usize = 4 << 10;
+/// What the buffer for everything but payloads grows by: four packets as the last one, within these limits. A session
+/// that only sends heartbeats holds as little as it can.
+const STEP: (usize, usize) = (512, 4 << 10);
 
 /// A packet to be sent: the bytes of a [`v1::Packet`](Packet), in pieces.
 ///
@@ -111,6 +112,8 @@ pub(super) struct Encoder {
     arena: BytesMut,
     pieces: Vec<Bytes>,
     len: usize,
+    /// How many bytes the last packet had.
+    last: usize,
 }
 
 impl Encoder {
@@ -182,6 +185,7 @@ impl Encoder {
     /// The frames so far, as those of one packet.
     pub(super) fn take(&mut self) -> Frames {
         self.close_piece();
+        self.last = self.len;
         Frames {
             pieces: self.pieces.drain(..).collect(),
             len: std::mem::take(&mut self.len),
@@ -197,7 +201,8 @@ impl Encoder {
     /// Grows in steps, so that what is sent in small packets does not take an allocation each.
     fn reserve(&mut self, bytes: usize) {
         if self.arena.capacity() - self.arena.len() < bytes {
-            self.arena.reserve(bytes.max(ARENA));
+            let step = self.last.saturating_mul(4).clamp(STEP.0, STEP.1);
+            self.arena.reserve(bytes.max(step));
         }
     }
 }

@@ -202,7 +202,7 @@ impl Model {
         call.owed += cost;
         call.progress += cost;
         let (window, whole) = (call.window, call.progress >= call.window);
-        let quick = round_trip.is_some_and(|time| now - call.since < time * 2);
+        let quick = round_trip.is_some_and(|time| now - call.since < time.max(Duration::from_millis(1)) * 2);
         // To its first size when it is used at all; doubled when it held the sender up.
         let wanted = if window < INITIAL {
             INITIAL - window
@@ -224,7 +224,7 @@ impl Model {
             call.window -= less;
             call.owed -= less;
         }
-        if call.owed >= (call.window / 8).min(128 << 10) {
+        if call.owed >= (call.window / 8).min(256 << 10) {
             call.open += call.owed;
             call.due += std::mem::take(&mut call.owed);
         }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,27 +89,23 @@ where
     ) {
         let (tls, limit) = (self.tls.clone(), self.handshake_timeout);
         let (tasks, service) = (self.tasks.clone(), self.service.clone());
+        // Each stage has a box of its own, which goes when it is over. In one future a connection would take, for as long as
+        // it lives, the room of every stage and of every copy that is moved from one to the next: 34 KiB instead of six.
         self.tasks.spawn(async move {
             let _connection = connection;
-            let result = match tls {
+            let served = match tls {
                 None => {
-                    run(
-                        within(limit, &tasks, handshake, begin(socket)).await,
-                        peer,
-                        &tasks,
-                        service,
-                    )
-                    .await
+                    let begun = Box::pin(within(limit, &tasks, handshake, begin(socket)));
+                    begun.await.map(|stream| serve(stream, peer, &tasks, service))
                 }
                 Some(tls) => {
-                    run(
-                        within(limit, &tasks, handshake, begin_tls(&tls, socket)).await,
-                        peer,
-                        &tasks,
-                        service,
-                    )
-                    .await
+                    let begun = Box::pin(within(limit, &tasks, handshake, begin_tls(tls, socket)));
+                    begun.await.map(|stream| serve(stream, peer, &tasks, service))
                 }
+            };
+            let result = match served {
+                Ok(serving) => serving.await,
+                Err(error) => Err(error.into()),
             };
             if let Err(error) = result {
                 tracing::debug!(peer = %peer.address, error = &*error as &dyn Error, "connection ended");
@@ -125,7 +121,7 @@ async fn begin(socket: TcpStream) -> io::Result<preface::Prefaced<TcpStream>> {
 }
 
 async fn begin_tls(
-    tls: &TlsAcceptor,
+    tls: TlsAcceptor,
     socket: TcpStream,
 ) -> io::Result<preface::Prefaced<tokio_rustls::server::TlsStream<TcpStream>>> {
     socket.set_nodelay(true)?;
@@ -146,12 +142,9 @@ async fn within<T>(
     }
 }
 
-async fn run<I, S, B>(
-    handshake: io::Result<I>,
-    peer: Peer,
-    tasks: &Tasks,
-    service: S,
-) -> Result<(), Box<dyn Error + Send + Sync>>
+type Served = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send>>;
+
+fn serve<I, S, B>(stream: I, peer: Peer, tasks: &Tasks, service: S) -> Served
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -159,7 +152,6 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let stream = handshake?;
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         let mut service = service.clone();
@@ -168,14 +160,17 @@ where
             service.call(request).await
         }
     });
-    let mut connection = pin!(builder(tasks.clone()).serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        biased;
-        () = tasks.drain.cancelled() => {}
-        result = connection.as_mut() => return Ok(result?),
-    }
-    connection.as_mut().graceful_shutdown();
-    Ok(connection.await?)
+    let connection = builder(tasks.clone()).serve_connection(TokioIo::new(stream), service);
+    let (mut connection, drain) = (Box::pin(connection), tasks.drain.clone());
+    Box::pin(async move {
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => {}
+            result = connection.as_mut() => return Ok(result?),
+        }
+        connection.as_mut().graceful_shutdown();
+        Ok(connection.await?)
+    })
 }
 
 fn builder(tasks: Tasks) -> Builder<Tasks> {

@@ -93,7 +93,12 @@ fn empty_frames_cost_credit() {
 #[test]
 fn what_is_taken_comes_back_in_eighths_and_never_more_than_was_spent() {
     let window = 80_000;
-    let mut gateway = Bench::gateway_with(Config::default().guaranteed_credit(window).initial_credit(window));
+    let mut gateway = Bench::gateway_with(
+        Config::default()
+            .guaranteed_credit(window)
+            .initial_credit(window)
+            .largest_credit(window),
+    );
     let call = gateway.opened(1);
     let mut granted = 0;
     for _ in 0..8 {
