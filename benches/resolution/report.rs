@@ -242,11 +242,21 @@ fn edit(index: &mut ScopeIndex, edits: impl Iterator<Item = (InstanceId, Applica
     while edits.peek().is_some() {
         let read: Vec<_> = edits.by_ref().take(READ).collect();
         let start = Moment::now();
-        for (instance, application) in &read {
-            index
-                .upsert(instance, application)
-                .expect("every instance is there");
-            count += 1;
+        if every < READ {
+            for (instance, application) in &read {
+                index
+                    .upsert(instance, application)
+                    .expect("every instance is there");
+                count += 1;
+                if count.is_multiple_of(every) {
+                    index.publish();
+                    held = reader.snapshot();
+                }
+            }
+        } else {
+            let batch = read.iter().map(|(instance, application)| (instance, application));
+            index.upsert_all(batch).expect("every instance is there");
+            count += read.len();
             if count.is_multiple_of(every) {
                 index.publish();
                 held = reader.snapshot();

@@ -67,6 +67,7 @@ fn application() -> impl Strategy<Value = Application> {
 #[derive(Clone, Debug)]
 enum Edit {
     Upsert(&'static str, Application),
+    UpsertAll(Vec<(&'static str, Application)>),
     Remove(&'static str, Application),
     Instance(
         &'static str,
@@ -90,6 +91,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     };
     prop_oneof![
         24 => (select(INSTANCES.to_vec()), application()).prop_map(|(id, application)| Edit::Upsert(id, application)),
+        2 => proptest::collection::vec((select(INSTANCES.to_vec()), application()), 0..80).prop_map(Edit::UpsertAll),
         4 => (select(INSTANCES.to_vec()), application()).prop_map(|(id, application)| Edit::Remove(id, application)),
         6 => (select(INSTANCES.to_vec()), select(SPACES.to_vec()), some(&ENVIRONMENTS), some(&TENANTS))
             .prop_map(|(id, space, environments, tenants)| Edit::Instance(id, space, environments, tenants)),
@@ -277,6 +279,29 @@ fn run(edits: Vec<Edit>, scopes: &[Scope]) -> Result<(), TestCaseError> {
                 let known = model.instances.contains_key(id);
                 prop_assert_eq!(index.upsert(&InstanceId::new(id), &application).is_ok(), known);
                 if known {
+                    model
+                        .applications
+                        .insert((id, application.name.clone()), application);
+                }
+            }
+            Edit::UpsertAll(batch) => {
+                let ids: Vec<_> = batch.iter().map(|(id, _)| InstanceId::new(id)).collect();
+                let pairs = ids.iter().zip(batch.iter().map(|(_, application)| application));
+                let changes = index.upsert_all(pairs);
+                let unknown = batch.iter().find(|(id, _)| !model.instances.contains_key(id));
+                match (changes, unknown) {
+                    (Ok(changes), None) => {
+                        let all = changes.inserted + changes.replaced + changes.unchanged;
+                        prop_assert_eq!(all, batch.len());
+                    }
+                    (Err(error), Some((id, _))) => prop_assert_eq!(error.instance.as_str(), *id),
+                    (changes, unknown) => prop_assert!(false, "{changes:?} where {unknown:?} is unknown"),
+                }
+                // What comes before an unknown one is done.
+                for (id, application) in batch {
+                    if !model.instances.contains_key(id) {
+                        break;
+                    }
                     model
                         .applications
                         .insert((id, application.name.clone()), application);

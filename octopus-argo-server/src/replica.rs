@@ -119,15 +119,10 @@ impl Replica {
                         state.names.remove(&before);
                         feed.remove(&before);
                     }
-                    feed.upsert(&application);
+                    let application = Arc::new(application);
+                    feed.upsert(Arc::clone(&application));
                     state.names.insert(application.name.clone(), uid);
-                    state.applications.insert(
-                        uid,
-                        Held {
-                            digest,
-                            application: Arc::new(application),
-                        },
-                    );
+                    state.applications.insert(uid, Held { digest, application });
                     effect.changed = true;
                 }
                 Some(change::Change::Removed(uid)) => {

@@ -59,6 +59,35 @@ impl Annotations {
             .filter(|text| !text.is_empty())
     }
 
+    /// [`Annotations::value`] for several purposes: of a few annotations, going over all once takes half as long.
+    pub(crate) fn values<const N: usize>(
+        &self,
+        purposes: [Purpose; N],
+        source: Option<&str>,
+    ) -> [Option<&str>; N] {
+        const FEW: usize = 12;
+        if self.0.len() > FEW {
+            return purposes.map(|purpose| self.value(purpose, source));
+        }
+        let mut values = [None; N];
+        for (key, value) in &self.0 {
+            let rest = key.strip_prefix(START);
+            let purpose = match source {
+                Some(name) => rest
+                    .and_then(|rest| rest.strip_suffix(name))
+                    .and_then(|rest| rest.strip_suffix('.')),
+                None => rest,
+            };
+            let Some(purpose) = purpose else { continue };
+            for (found, wanted) in values.iter_mut().zip(purposes) {
+                if purpose == wanted.as_str() {
+                    *found = Some(value.trim()).filter(|text| !text.is_empty());
+                }
+            }
+        }
+        values
+    }
+
     /// Every key that Octopus reads, in its parts, with the value as written.
     pub fn parsed(&self) -> impl Iterator<Item = (Key<'_>, &str)> {
         self.iter()
@@ -171,6 +200,21 @@ mod tests {
             let text = purpose.key(wanted.as_deref()).to_string();
             prop_assert_eq!(annotations.raw(purpose, wanted.as_deref()), annotations.get(&text));
             prop_assert_eq!(annotations.get(&text).is_some(), sources.contains(&wanted));
+        }
+
+        #[test]
+        fn values_all_at_once_equal_values_one_by_one(
+            keys in proptest::collection::vec(
+                (0..Purpose::ALL.len(), proptest::option::of("[a-c./]{0,3}"), "[ a]{0,2}"), 0..20),
+            wanted in proptest::option::of("[a-c./]{0,3}"),
+        ) {
+            let pairs: Vec<_> = keys.iter()
+                .map(|(purpose, source, value)| (Purpose::ALL[*purpose].key(source.as_deref()).to_string(), value))
+                .collect();
+            let annotations: Annotations = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            let wanted = wanted.as_deref();
+            let one_by_one = Purpose::ALL.map(|purpose| annotations.value(purpose, wanted));
+            prop_assert_eq!(annotations.values(Purpose::ALL, wanted), one_by_one);
         }
     }
 }

@@ -23,6 +23,11 @@ impl ByHash {
         others.map(|other| other.1).find(|number| is(*number))
     }
 
+    /// The number with this hash, mostly.
+    pub(super) fn first(&self, hash: u64) -> Option<u32> {
+        self.first.get(&hash).copied()
+    }
+
     /// Adds a number that is not there.
     pub(super) fn insert(&mut self, hash: u64, number: u32) {
         match self.first.entry(hash) {

@@ -1,16 +1,18 @@
 //! A set of pairs of numbers, looked up by the first: one trie of hashes for everything that the index looks up.
 //!
 //! A clone costs one reference count and is a snapshot. An edit is appended to the log of its [page](super::page),
-//! shared or not; where the log is full, the page and the branches above it are copied if a snapshot shares them. Pages
-//! hold plain numbers, so copying one is a `memcpy`: a trie of reference-counted values would touch the count, and so
-//! the cache line, of each neighbour.
+//! shared or not. Where that is full, a new page is appended to the [log](super::log) of the branch; where that is full
+//! as well, the branch and those above it are copied if a snapshot shares them. Pages hold plain numbers, so copying one
+//! is a `memcpy`: a copy of a branch touches the count, and so the cache line, of each child.
 
 use std::sync::Arc;
 
+use super::log::{Log, Places};
 use super::page::{Edit, JOIN, Number, PAIRS, Page, PageValues, Pair};
 
-/// The most children of a branch are two to the power of this. Copying a branch touches each of them.
+/// Children of a branch are two to the power of this. Copying a branch touches each of them.
 const BITS: u32 = 4;
+const FAN: usize = 1 << BITS;
 /// Bits of a key. Further down, the values of one key are spread by a hash of their own.
 const KEY: u32 = 64;
 /// Bits of a whole pair, by which any two differ.
@@ -19,9 +21,16 @@ const WHOLE: u32 = 2 * KEY;
 #[derive(Clone, Debug)]
 enum Node {
     Leaf(Arc<Page>),
-    /// As many children as a power of two. A page that is not as deep as the branch could tell apart stands in several
-    /// neighbouring places.
-    Branch(Arc<[Self]>),
+    Branch(Arc<Branch>),
+}
+
+/// What begins with the same bits, by the next few.
+#[derive(Debug)]
+struct Branch {
+    /// What has taken the place of children since.
+    log: Log<Node>,
+    /// A page that is not as deep as the branch could tell apart stands in several neighbouring places.
+    children: [Node; FAN],
 }
 
 /// A set of pairs of a key, which has to be a good hash, and a value. Edited by one, read by any number of its clones.
@@ -30,7 +39,7 @@ pub(super) struct Multimap(Node);
 
 impl Default for Multimap {
     fn default() -> Self {
-        Self(Node::Leaf(Arc::new(Page::new(0, []))))
+        Self(Node::Leaf(Arc::new(Page::new(0, 0, []))))
     }
 }
 
@@ -42,31 +51,65 @@ impl Multimap {
         if self.0.page(path).is_some_and(|page| page.push(now, pair, edit)) {
             return;
         }
-        self.make_room(path);
+        self.make_room(now, path);
         if let Some(page) = self.0.page(path) {
             page.push(now, pair, edit);
         }
     }
 
+    /// Reads what edits of these keys are going to touch: all of them step by step, so that they wait for memory together.
+    /// The answer means nothing.
+    pub(super) fn read_ahead(&self, keys: &[u64]) -> u64 {
+        /// As many as the processor can wait for at once, and a few more.
+        const ABREAST: usize = 64;
+        let mut seen = 0;
+        for keys in keys.chunks(ABREAST) {
+            let mut nodes = [&self.0; ABREAST];
+            let mut depth = 0;
+            let mut deeper = true;
+            while std::mem::take(&mut deeper) && depth < KEY {
+                for (node, key) in nodes.iter_mut().zip(keys) {
+                    if let Node::Branch(branch) = *node {
+                        *node = branch.child(digit_of_key(*key, depth), Number::MAX);
+                        deeper = true;
+                    }
+                }
+                depth += BITS;
+            }
+            for (node, _) in nodes.iter().zip(keys) {
+                if let Node::Leaf(page) = node {
+                    seen ^= page.first_words();
+                }
+            }
+        }
+        seen
+    }
+
     /// Puts pages with free logs in the place of the one at `path`.
-    fn make_room(&mut self, path: u128) {
+    fn make_room(&mut self, now: Number, path: u128) {
         let Some(page) = self.0.page(path) else {
             return;
         };
         let (mut depth, mut pairs) = (page.depth, page.merged());
-        let sibling = depth
-            .checked_sub(1)
-            .and_then(|above| self.0.page(path ^ bit(above)));
-        if let Some(sibling) = sibling
+        // Mostly there are too many for two pages to become one, and then nothing of the other is touched.
+        while pairs.len() <= JOIN
+            && let Some(above) = depth.checked_sub(1)
+            && let Some(sibling) = self.0.page(path ^ bit(above))
             && sibling.depth == depth
-            && pairs.len() + sibling.pair_count() <= JOIN
         {
-            depth -= 1;
-            pairs.extend(sibling.merged());
+            let others = sibling.merged();
+            if pairs.len() + others.len() > JOIN {
+                break;
+            }
+            depth = above;
+            pairs.extend(others);
             pairs.sort_unstable();
         }
-        fill(pairs, depth, path, &mut |path, page| {
-            self.0.put(0, path, &Arc::new(page));
+        fill(pairs, depth, path, &mut |path, depth, pairs| {
+            let page = Arc::new(Page::new(now, depth, pairs));
+            if !self.0.append(now, path, &page) {
+                self.0.put(0, path, &page);
+            }
         });
     }
 
@@ -74,14 +117,11 @@ impl Multimap {
     #[inline]
     pub(super) fn values(&self, key: u64, at: Number) -> Values<'_> {
         let (mut node, mut depth) = (&self.0, 0);
-        while let Node::Branch(children) = node
+        while let Node::Branch(branch) = node
             && depth < KEY
         {
-            let bits = bits(children);
-            let Some(child) = children.get(digit_of_key(key, depth, bits)) else {
-                return Values::default();
-            };
-            (node, depth) = (child, depth + bits);
+            node = branch.child(digit_of_key(key, depth), at);
+            depth += BITS;
         }
         match node {
             Node::Leaf(page) => Values {
@@ -103,23 +143,48 @@ impl Multimap {
 }
 
 impl Node {
-    /// The page that holds what begins as `path` does.
+    /// The page that holds what begins as `path` does, with all edits.
     fn page(&self, path: u128) -> Option<&Page> {
-        self.page_below(0, path)
+        self.page_below(0, path, Number::MAX)
     }
 
-    fn page_below(&self, mut depth: u32, path: u128) -> Option<&Page> {
+    fn page_below(&self, mut depth: u32, path: u128, at: Number) -> Option<&Page> {
         let mut node = self;
-        loop {
+        while depth <= WHOLE {
             match node {
                 Self::Leaf(page) => return Some(page),
-                Self::Branch(children) => {
-                    let bits = bits(children);
-                    node = children.get(digit(path, depth, bits))?;
-                    depth += bits;
-                }
+                Self::Branch(branch) => node = branch.child(digit(path, depth), at),
             }
+            depth += BITS;
         }
+        None
+    }
+
+    /// Makes a page, which holds what begins as `path` does, part of this root by way of a log, from version `now` on;
+    /// false where that is full.
+    fn append(&self, now: Number, path: u128, page: &Arc<Page>) -> bool {
+        let (mut node, mut depth) = (self, 0);
+        while let Self::Branch(branch) = node {
+            let (place, below) = (digit(path, depth), depth + BITS);
+            let child = branch.child(place, Number::MAX);
+            if page.depth <= below {
+                let span = below - page.depth;
+                // What is replaced stays, so not much more than half as many as there are pages. And where the same page
+                // stands in many places, a copy touches few counts.
+                let most = (FAN / 2) >> span;
+                let page = Self::Leaf(Arc::clone(page));
+                return branch
+                    .log
+                    .push(now, Places::around(place, span), page, most.max(1));
+            }
+            if let Self::Leaf(_) = child {
+                let mut child = child.clone();
+                child.put(below, path, page);
+                return branch.log.push(now, Places::around(place, 0), child, FAN / 2);
+            }
+            (node, depth) = (child, below);
+        }
+        false
     }
 
     /// Makes a page, which holds what begins as `path` does, part of what is below this node at `depth`, in the place of
@@ -130,44 +195,66 @@ impl Node {
             return;
         }
         if let Self::Leaf(_) = self {
-            *self = Self::Branch([self.clone(), self.clone()].into());
+            *self = Self::Branch(Arc::new(Branch {
+                log: Log::default(),
+                children: std::array::from_fn(|_| self.clone()),
+            }));
         }
-        let Self::Branch(children) = self else {
+        let Self::Branch(branch) = self else {
             return;
         };
-        // A branch has others below it only once it is as wide as it may be, so all its children are pages here.
-        while page.depth > depth + bits(children) && bits(children) < most_bits(depth) {
-            *children = children
-                .iter()
-                .flat_map(|child| [child.clone(), child.clone()])
-                .collect();
-        }
-        let bits = bits(children);
-        let at = digit(path, depth, bits);
-        let children = Arc::make_mut(children);
-        if page.depth > depth + bits {
-            if let Some(child) = children.get_mut(at) {
-                child.put(depth + bits, path, page);
-            }
-        } else {
-            let places = 1 << (depth + bits - page.depth);
-            let start = at & !(places - 1);
-            if let Some(places) = children.get_mut(start..start + places) {
-                places.fill(Self::Leaf(Arc::clone(page)));
-            }
+        let children = Branch::own(branch);
+        let (place, below) = (digit(path, depth), depth + BITS);
+        if page.depth > below {
+            children[place].put(below, path, page);
+        } else if let Some(places) = children.get_mut(Places::around(place, below - page.depth).range()) {
+            places.fill(Self::Leaf(Arc::clone(page)));
         }
     }
 }
 
-/// Makes pages of pairs that begin as `path` does, as many as it takes.
-fn fill(pairs: Vec<Pair>, depth: u32, path: u128, each: &mut impl FnMut(u128, Page)) {
+impl Branch {
+    #[inline]
+    fn child(&self, place: usize, at: Number) -> &Node {
+        self.log.last(at, place).unwrap_or(&self.children[place % FAN])
+    }
+
+    /// The children, shared with no snapshot and with the log worked in.
+    fn own(this: &mut Arc<Self>) -> &mut [Node; FAN] {
+        let own = Arc::make_mut(this);
+        if !own.log.is_empty() {
+            *own = own.clone();
+        }
+        &mut own.children
+    }
+}
+
+impl Clone for Branch {
+    /// With the log worked in.
+    fn clone(&self) -> Self {
+        Self {
+            log: Log::default(),
+            children: std::array::from_fn(|place| self.child(place, Number::MAX).clone()),
+        }
+    }
+}
+
+/// Divides pairs among pages that begin as `path` does, as many as it takes.
+fn fill(mut pairs: Vec<Pair>, depth: u32, path: u128, each: &mut impl FnMut(u128, u32, Vec<Pair>)) {
     if pairs.len() <= PAIRS || depth >= WHOLE {
-        each(path, Page::new(depth, pairs));
+        // Values are spread below the key, so their own order was lost.
+        if depth > KEY {
+            pairs.sort_unstable();
+        }
+        each(path, depth, pairs);
         return;
     }
+    if depth >= KEY {
+        pairs.sort_unstable_by_key(|pair| pair.path());
+    }
     let bit = bit(depth);
-    let (high, low) = pairs.into_iter().partition(|pair: &Pair| pair.path() & bit != 0);
-    fill(low, depth + 1, path & !bit, each);
+    let high = pairs.split_off(pairs.partition_point(|pair| pair.path() & bit == 0));
+    fill(pairs, depth + 1, path & !bit, each);
     fill(high, depth + 1, path | bit, each);
 }
 
@@ -183,24 +270,14 @@ fn bit(depth: u32) -> u128 {
     1 << (WHOLE - 1 - depth)
 }
 
-fn digit(path: u128, depth: u32, bits: u32) -> usize {
-    (path << depth >> (WHOLE - bits)) as usize
+fn digit(path: u128, depth: u32) -> usize {
+    (path << depth >> (WHOLE - BITS)) as usize
 }
 
 /// The same, where the key alone decides. Half as many bits to shift.
 #[expect(clippy::cast_possible_truncation, reason = "a few bits always fit")]
-fn digit_of_key(key: u64, depth: u32, bits: u32) -> usize {
-    (key << depth >> (KEY - bits)) as usize
-}
-
-fn bits(children: &[Node]) -> u32 {
-    children.len().trailing_zeros()
-}
-
-/// The most bits that a branch at `depth` decides by. Bits of the key and of the value do not meet in one.
-fn most_bits(depth: u32) -> u32 {
-    let left = if depth < KEY { KEY - depth } else { WHOLE - depth };
-    left.min(BITS)
+fn digit_of_key(key: u64, depth: u32) -> usize {
+    (key << depth >> (KEY - BITS)) as usize
 }
 
 /// Values are slots, counted up from nothing; this spreads them over all bits. It is a bijection (Murmur's finaliser).
@@ -247,7 +324,7 @@ struct Below<'a> {
 impl<'a> Below<'a> {
     fn next_page(&mut self) -> Option<PageValues<'a>> {
         let from = self.from?;
-        let page = self.node.page_below(KEY, from.into())?;
+        let page = self.node.page_below(KEY, from.into(), self.at)?;
         self.from = 1_u64
             .checked_shl(WHOLE - page.depth)
             .and_then(|wide| from.checked_add(wide));
@@ -308,7 +385,9 @@ mod tests {
     fn each_page(node: &Node, each: &mut impl FnMut(&Arc<Page>)) {
         match node {
             Node::Leaf(page) => each(page),
-            Node::Branch(children) => children.iter().for_each(|child| each_page(child, each)),
+            Node::Branch(branch) => {
+                (0..FAN).for_each(|place| each_page(branch.child(place, Number::MAX), each));
+            }
         }
     }
 

@@ -8,10 +8,10 @@
 //! Nothing waits for anything: places of the log are written once, the number last, and are read as they come. What a
 //! snapshot may see was written before the snapshot was made; what is being written carries a later number, or none.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// The most edits of a log. A longer one makes copies rarer, costs memory (24 bytes each) and every look-up a step.
-pub(super) const LOG: usize = 8;
+/// The most edits of a log. A longer one makes copies rarer, costs memory (20 bytes each) and every look-up a step.
+pub(super) const LOG: usize = 16;
 /// The most pairs of a page that has just been made, more of which are two pages: 1 KiB, which `malloc` gives from a
 /// list of its own.
 pub(super) const PAIRS: usize = 64;
@@ -35,23 +35,30 @@ pub(super) enum Edit {
 /// The number of a version, counted up from one. What was edited in it or before is part of it.
 pub(super) type Number = u64;
 
+/// More versions than a page's log can count: half a year of a hundred a second.
+const LATEST: u32 = u32::MAX >> 1;
+
 /// The pairs whose hash begins with the same `depth` bits.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) depth: u32,
     /// Sorted. All of them are older than the page.
     pairs: Box<[Pair]>,
-    /// Twice the number of the version, and one more for a removal. Nothing at places that are free.
-    stamps: [AtomicU64; LOG],
+    /// The version in which it was made.
+    made: Number,
+    /// The number of the version, counted from `made` so that all fit one line of memory, twice, and one more for a
+    /// removal. Nothing at places that are free.
+    stamps: [AtomicU32; LOG],
     keys: [AtomicU64; LOG],
     values: [AtomicU64; LOG],
 }
 
 impl Page {
-    /// A page of pairs, which have to be sorted.
-    pub(super) fn new(depth: u32, pairs: impl Into<Box<[Pair]>>) -> Self {
+    /// A page of pairs, which have to be sorted, made in version `now`.
+    pub(super) fn new(now: Number, depth: u32, pairs: impl Into<Box<[Pair]>>) -> Self {
         Self {
             depth,
+            made: now,
             pairs: pairs.into(),
             stamps: Default::default(),
             keys: Default::default(),
@@ -61,28 +68,58 @@ impl Page {
 
     /// Writes an edit into the log, visible from version `now` on; false where the log is full. For the one writer.
     pub(super) fn push(&self, now: Number, pair: Pair, edit: Edit) -> bool {
-        let free = |stamp: &AtomicU64| stamp.load(Ordering::Relaxed) == 0;
+        let free = |stamp: &AtomicU32| stamp.load(Ordering::Relaxed) == 0;
         let Some(at) = self.stamps.iter().position(free) else {
             return false;
         };
+        let number = self.since(now);
+        if number == LATEST {
+            // As good as full: another page counts from its own beginning.
+            return false;
+        }
         let places = (self.stamps.get(at), self.keys.get(at), self.values.get(at));
         let (Some(stamp), Some(key), Some(value)) = places else {
             return false;
         };
         key.store(pair.key, Ordering::Relaxed);
         value.store(pair.value, Ordering::Relaxed);
-        stamp.store(now << 1 | u64::from(edit == Edit::Remove), Ordering::Release);
+        stamp.store(number << 1 | u32::from(edit == Edit::Remove), Ordering::Release);
         true
     }
 
-    /// How many pairs there are, with all that the log knows.
-    pub(super) fn pair_count(&self) -> usize {
-        self.merged().len()
+    /// A version as the log counts them, from one.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "it is not above a number that fits"
+    )]
+    fn since(&self, at: Number) -> u32 {
+        at.saturating_sub(self.made).saturating_add(1).min(LATEST.into()) as u32
+    }
+
+    /// A word of each line of memory that an edit is going to touch.
+    pub(super) fn first_words(&self) -> u64 {
+        /// Pairs in a line.
+        const LINE: usize = 4;
+        let free = |stamp: &AtomicU32| stamp.load(Ordering::Relaxed) == 0;
+        if let Some(at) = self.stamps.iter().position(free) {
+            let word = |log: &[AtomicU64; LOG]| log.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
+            return word(&self.keys) ^ word(&self.values);
+        }
+        // The log is full, so the pairs are going to be read as well.
+        let log = [&self.keys, &self.values]
+            .into_iter()
+            .flat_map(|log| log.iter().step_by(2 * LINE));
+        let log = log.fold(0, |seen, word| seen ^ word.load(Ordering::Relaxed));
+        self.pairs
+            .iter()
+            .step_by(LINE)
+            .fold(log, |seen, pair| seen ^ pair.key)
     }
 
     /// The edits that are part of version `at`, in the order in which they came.
     fn log(&self, at: Number) -> impl Iterator<Item = (Pair, Edit)> + '_ {
         let places = self.stamps.iter().zip(&self.keys).zip(&self.values);
+        let at = self.since(at);
         places.map_while(move |((stamp, key), value)| {
             let edit = visible(stamp, at)?;
             let pair = Pair {
@@ -115,19 +152,19 @@ impl Page {
         edits.sort_unstable_by_key(|edit| edit.map(|edit| edit.0));
         let added = edits.iter().flatten().filter(|edit| edit.1 == Edit::Add).count();
         let mut merged = Vec::with_capacity((self.pairs.len() + 2 * added).saturating_sub(count));
-        let mut edits = edits.iter().flatten().copied().peekable();
-        for pair in &self.pairs {
-            while let Some((new, edit)) = edits.next_if(|edit| edit.0 < *pair) {
-                if edit == Edit::Add {
-                    merged.push(new);
-                }
+        let mut rest = &*self.pairs;
+        for (pair, edit) in edits.iter().flatten() {
+            let (before, after) = rest.split_at(rest.partition_point(|known| known < pair));
+            merged.extend_from_slice(before);
+            if *edit == Edit::Add {
+                merged.push(*pair);
             }
-            match edits.next_if(|edit| edit.0 == *pair) {
-                Some((_, Edit::Remove)) => {}
-                Some((_, Edit::Add)) | None => merged.push(*pair),
-            }
+            rest = match after.split_first() {
+                Some((same, after)) if same == pair => after,
+                _ => after,
+            };
         }
-        merged.extend(edits.filter(|edit| edit.1 == Edit::Add).map(|edit| edit.0));
+        merged.extend_from_slice(rest);
         merged
     }
 
@@ -135,12 +172,13 @@ impl Page {
     pub(super) fn values(&self, key: u64, at: Number) -> PageValues<'_> {
         let rest = self.pairs.get(first(&self.pairs, key)..).unwrap_or_default();
         let mut edits = 0;
+        let at = self.since(at);
         // Mostly there are none, and their keys are another line of memory.
         for (place, (stamp, edited)) in self.stamps.iter().zip(&self.keys).enumerate() {
             if visible(stamp, at).is_none() {
                 break;
             }
-            edits |= u8::from(edited.load(Ordering::Relaxed) == key) << place;
+            edits |= u16::from(edited.load(Ordering::Relaxed) == key) << place;
         }
         PageValues {
             page: self,
@@ -152,12 +190,12 @@ impl Page {
 }
 
 /// What was done at a place of the log, if it was done in version `at` or before.
-fn visible(stamp: &AtomicU64, at: Number) -> Option<Edit> {
+fn visible(stamp: &AtomicU32, at: u32) -> Option<Edit> {
     let stamp = stamp.load(Ordering::Relaxed);
     (stamp != 0 && stamp >> 1 <= at).then(|| edit(stamp))
 }
 
-fn edit(stamp: u64) -> Edit {
+fn edit(stamp: u32) -> Edit {
     if stamp & 1 == 0 { Edit::Add } else { Edit::Remove }
 }
 
@@ -203,28 +241,24 @@ pub(super) struct PageValues<'a> {
     pairs: std::slice::Iter<'a, Pair>,
     key: u64,
     /// A bit for each place of the log that is about the key, and has not been gone by.
-    edits: u8,
+    edits: u16,
 }
 
 impl PageValues<'_> {
     /// What the log says last of a value of the key, from place `from` on.
     fn last_edit(&self, value: u64, from: usize) -> Option<Edit> {
-        let mut last = None;
-        for place in (from..LOG).filter(|place| self.edits >> place & 1 == 1) {
-            let same = self
-                .page
-                .values
-                .get(place)
-                .is_some_and(|edited| edited.load(Ordering::Relaxed) == value);
-            if same {
-                last = self
-                    .page
-                    .stamps
-                    .get(place)
-                    .map(|stamp| edit(stamp.load(Ordering::Relaxed)));
+        let mut left = u32::from(self.edits) >> from << from;
+        // The last first: it is the one that counts.
+        while let Some(place) = left.checked_ilog2() {
+            left ^= 1 << place;
+            let place = place as usize;
+            let edited = self.page.values.get(place)?;
+            if edited.load(Ordering::Relaxed) == value {
+                let stamp = self.page.stamps.get(place)?;
+                return Some(edit(stamp.load(Ordering::Relaxed)));
             }
         }
-        last
+        None
     }
 
     fn next_of_pairs(&mut self) -> Option<u64> {

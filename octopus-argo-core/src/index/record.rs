@@ -1,23 +1,37 @@
 //! What the index keeps of an application, in as few bytes as it takes.
 //!
-//! Many applications share a chunk of plain bytes, so that a snapshot costs one copy of some 2 KiB where it is edited,
-//! and no reference count for each name.
+//! Many applications share a chunk of plain bytes, with no reference count for each name. What is edited while a snapshot
+//! shares the chunk goes into a [log](super::log); a copy of some 2 KiB is made when that is full.
+
+use super::log::{LOG, Log, Places};
+use super::page::Number;
 
 /// Applications in a chunk.
 pub(super) const CHUNK: u32 = 32;
 
 /// The records of [`CHUNK`] applications, one behind the other.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Chunk {
+    /// Records that have taken the place of others since.
+    log: Log<Box<[u8]>>,
     ends: [u32; CHUNK as usize],
     bytes: Vec<u8>,
 }
 
 impl Chunk {
-    /// The record at `index`, empty where there is none.
-    pub(super) fn get(&self, index: u32) -> Record<'_> {
+    /// The record at `index` in version `at`, empty where there is none.
+    pub(super) fn get(&self, index: u32, at: Number) -> Record<'_> {
+        if let Some(record) = self.log.last(at, index as usize) {
+            return Record(record);
+        }
         let (start, end) = self.range(index);
         Record(self.bytes.get(start..end).unwrap_or_default())
+    }
+
+    /// Any byte of the record at `index`, with all edits.
+    pub(super) fn first_byte(&self, index: u32) -> u64 {
+        let record = self.get(index, Number::MAX);
+        record.0.first().copied().map_or(0, u64::from)
     }
 
     fn range(&self, index: u32) -> (usize, usize) {
@@ -26,24 +40,44 @@ impl Chunk {
         (index.checked_sub(1).map_or(0, end), end(index))
     }
 
-    /// The same with another record at `index`.
+    /// Puts a record at `index` from version `now` on, also where a snapshot shares the chunk; false where there is no
+    /// more room for that.
+    pub(super) fn append(&self, now: Number, index: u32, record: &[u8]) -> bool {
+        let place = Places::around(index as usize, 0);
+        self.log.push(now, place, record.into(), LOG)
+    }
+
+    /// The same, all edits worked in, with another record at `index`.
     pub(super) fn with(&self, index: u32, record: &[u8]) -> Self {
-        let (start, end) = self.range(index);
-        let before = self.bytes.get(..start).unwrap_or_default();
-        let after = self.bytes.get(end..).unwrap_or_default();
-        let mut chunk = Self {
-            ends: self.ends,
-            bytes: [before, record, after].concat(),
-        };
-        chunk.shift(index, end - start, record.len());
-        chunk
+        let mut records: [&[u8]; CHUNK as usize] = std::array::from_fn(|other| {
+            let (start, end) = self.range(length(other));
+            self.bytes.get(start..end).unwrap_or_default()
+        });
+        let edited = self
+            .log
+            .entries()
+            .map(|(places, record)| (places.range().start, &**record));
+        for (index, record) in edited.chain([(index as usize, record)]) {
+            records[index % CHUNK as usize] = record;
+        }
+        let mut end = 0;
+        Self {
+            log: Log::default(),
+            ends: records.map(|record| {
+                end += length(record.len());
+                end
+            }),
+            bytes: records.concat(),
+        }
     }
 
     /// Puts a record at `index`.
     pub(super) fn set(&mut self, index: u32, record: &[u8]) {
         let (start, end) = self.range(index);
         let last = end == self.bytes.len();
-        if let Some(place) = self.bytes.get_mut(start..end)
+        if !self.log.is_empty() {
+            *self = self.with(index, record);
+        } else if let Some(place) = self.bytes.get_mut(start..end)
             && place.len() == record.len()
         {
             place.copy_from_slice(record);
@@ -195,6 +229,7 @@ mod tests {
             tenant: NONE,
         };
         let mut chunk = Chunk::default();
+        let mut shared = Chunk::default();
         let mut bytes = Vec::new();
         for round in 0..3 {
             for index in (0..CHUNK).rev() {
@@ -203,9 +238,18 @@ mod tests {
                 let copy = chunk.with(index, &bytes);
                 chunk.set(index, &bytes);
                 assert_eq!((chunk.ends, &chunk.bytes), (copy.ends, &copy.bytes));
+                let before = shared.get(index, 0).0.to_vec();
+                if shared.append(1, index, &bytes) {
+                    assert_eq!(shared.get(index, 0).0, before, "an older version saw it");
+                } else {
+                    shared = shared.with(index, &bytes);
+                }
+                for index in 0..CHUNK {
+                    assert_eq!(chunk.get(index, 1), shared.get(index, 1));
+                }
             }
             for index in 0..CHUNK {
-                let record = chunk.get(index);
+                let record = chunk.get(index, 1);
                 assert_eq!((record.instance(), record.namespace()), (index, NONE));
                 assert_eq!(record.name().len(), round);
                 assert_eq!(record.sources().count(), (index as usize + round) % 4);
@@ -213,6 +257,14 @@ mod tests {
             }
         }
         chunk = chunk.with(5, &[]);
-        assert!(chunk.get(5).is_empty() && chunk.get(5).name().is_empty() && !chunk.get(6).is_empty());
+        assert!(
+            chunk.get(5, 1).is_empty() && chunk.get(5, 1).name().is_empty() && !chunk.get(6, 1).is_empty()
+        );
+        assert!(
+            shared.append(2, 6, &[]),
+            "three rounds of 32, in logs of 8, leave room"
+        );
+        shared.set(5, &[]);
+        assert!(shared.get(5, 1).is_empty() && shared.get(6, 1).is_empty());
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Registered {
 impl Version {
     pub(super) fn record(&self, slot: u32) -> Record<'_> {
         let chunk = self.applications.get(slot / CHUNK);
-        chunk.map_or(Record(&[]), |chunk| chunk.get(slot % CHUNK))
+        chunk.map_or(Record(&[]), |chunk| chunk.get(slot % CHUNK, self.at))
     }
 
     pub(super) fn registered(&self, number: u32) -> Option<&Registered> {
@@ -50,27 +50,28 @@ impl Version {
         self.map.values(key, self.at)
     }
 
-    pub(super) fn scope_key(
-        &self,
-        space: &str,
-        project: &str,
-        environment: &str,
-        tenant: Option<&str>,
-    ) -> u64 {
+    /// The number of an instance's space.
+    pub(super) fn space_of(&self, instance: u32) -> u32 {
+        self.registered(instance)
+            .map_or(record::NONE, |registered| registered.space)
+    }
+
+    /// What the sources of a scope are looked up by, given the hashes of its texts.
+    pub(super) fn scope_key(&self, space: u64, project: u64, environment: u64, tenant: Option<u64>) -> u64 {
         let texts = [Some(space), Some(project), Some(environment), tenant];
-        self.hash.slugs(About::Scope, 0, &texts)
+        self.hash.key(About::Scope, 0, &texts)
     }
 
-    pub(super) fn project_key(&self, space: &str, project: &str) -> u64 {
-        self.hash.slugs(About::Project, 0, &[Some(space), Some(project)])
+    pub(super) fn project_key(&self, space: u64, project: u64) -> u64 {
+        self.hash.key(About::Project, 0, &[Some(space), Some(project)])
     }
 
-    pub(super) fn unmapped_key(&self, space: &str) -> u64 {
-        self.hash.slugs(About::Unmapped, 0, &[Some(space)])
+    pub(super) fn unmapped_key(&self, space: u64) -> u64 {
+        self.hash.key(About::Unmapped, 0, &[Some(space)])
     }
 
-    fn sources_of_project(&self, space: &SpaceId, number: u32, text: &str) -> usize {
-        let values = self.values(self.project_key(space.as_str(), text));
+    fn sources_of_project(&self, space: &SpaceId, number: u32, hash: u64) -> usize {
+        let values = self.values(self.project_key(self.hash.slug(space.as_str()), hash));
         let sources = values.filter_map(|value| SourceRef::of(self, value));
         sources.filter(|source| source.slugs.project == number).count()
     }
@@ -89,7 +90,8 @@ impl Version {
     fn same(&self, number: u32, text: Option<&str>) -> bool {
         match (self.terms.text(number), text) {
             (None, None) => true,
-            (Some(left), Some(right)) => same_slug(left, right),
+            // Mostly in the same case, and that is faster to tell.
+            (Some(left), Some(right)) => left == right || same_slug(left, right),
             _ => false,
         }
     }
@@ -137,12 +139,12 @@ impl Snapshot {
 
     fn declaring<'s>(&'s self, scope: &'s Scope) -> Declaring<'s> {
         let version = &*self.0;
-        let tenant = scope.tenant().map(AsRef::as_ref);
+        let hash = |text| version.hash.slug(text);
         let key = version.scope_key(
-            scope.space().as_str(),
-            scope.project().as_str(),
-            scope.environment().as_str(),
-            tenant,
+            hash(scope.space().as_str()),
+            hash(scope.project().as_str()),
+            hash(scope.environment().as_str()),
+            scope.tenant().map(|tenant| hash(tenant.as_str())),
         );
         Declaring {
             version,
@@ -160,7 +162,8 @@ impl Snapshot {
         project: &'s ProjectSlug,
     ) -> impl Iterator<Item = SourceRef<'s>> + use<'s> {
         let version = &*self.0;
-        let values = version.values(version.project_key(space.as_str(), project.as_str()));
+        let hash = |text| version.hash.slug(text);
+        let values = version.values(version.project_key(hash(space.as_str()), hash(project.as_str())));
         values
             .filter_map(|value| SourceRef::of(version, value))
             .filter(move |source| {
@@ -198,7 +201,7 @@ impl Snapshot {
             .filter(move |(_, term)| version.same(term.space, Some(space.as_str())))
             .map(move |(number, term)| {
                 let count = match kind {
-                    Kind::Project => version.sources_of_project(space, number, &term.text),
+                    Kind::Project => version.sources_of_project(space, number, term.hash),
                     _ => version.terms.count(number) as usize,
                 };
                 (&*term.text, count)
@@ -209,7 +212,7 @@ impl Snapshot {
     /// touches them.
     pub fn unmapped<'s>(&'s self, space: &'s SpaceId) -> impl Iterator<Item = ApplicationRef<'s>> + use<'s> {
         let version = &*self.0;
-        let slots = version.values(version.unmapped_key(space.as_str()));
+        let slots = version.values(version.unmapped_key(version.hash.slug(space.as_str())));
         slots
             .filter_map(|slot| version.application(u32::try_from(slot).ok()?))
             .filter(move |application| application.instance.space() == space)

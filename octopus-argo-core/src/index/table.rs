@@ -86,6 +86,25 @@ impl<C: Default> Table<C> {
         entry(&mut self.root, self.height, position)
     }
 
+    /// The chunk at `position`, where one is there and neither it nor what is above it is shared with a snapshot.
+    pub(super) fn own(&mut self, position: u32) -> Option<&mut C> {
+        if !self.reaches(position) {
+            return None;
+        }
+        let mut node = &mut self.root;
+        let mut level = self.height;
+        loop {
+            match node {
+                Node::Empty => return None,
+                Node::Chunk(chunk) => return Arc::get_mut(chunk),
+                Node::Branch(children) => {
+                    level = level.checked_sub(1)?;
+                    node = Arc::get_mut(children)?.get_mut(digit(position, level))?;
+                }
+            }
+        }
+    }
+
     fn reaches(&self, position: u32) -> bool {
         u64::from(position) >> (BITS * self.height) == 0
     }
@@ -127,8 +146,11 @@ mod tests {
         let mut snapshots = vec![table.clone()];
         for position in positions {
             assert_eq!(table.get(position), None);
-            *table.entry(position) = Arc::new(position);
+            assert_eq!(table.own(position), None);
+            *table.entry(position) = Arc::default();
+            *table.own(position).unwrap() = position;
             snapshots.push(table.clone());
+            assert_eq!(table.own(position), None, "a snapshot has it");
         }
         for (count, snapshot) in snapshots.iter().enumerate() {
             for (index, position) in positions.into_iter().enumerate() {

@@ -20,11 +20,31 @@ pub(super) enum Kind {
     Namespace,
 }
 
+/// A text with its hash, which ignores case where the kind does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'a> {
+    pub(super) text: &'a str,
+    pub(super) hash: u64,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn new(hash: &Hash, kind: Kind, text: &'a str) -> Self {
+        let hash = if kind == Kind::Namespace {
+            hash.text(text)
+        } else {
+            hash.slug(text)
+        };
+        Self { text, hash }
+    }
+}
+
 /// A text that something refers to, by its number.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Term {
     /// In the case in which it came first.
     pub(super) text: Arc<str>,
+    /// Of the text, so that nobody has to touch it for a key.
+    pub(super) hash: u64,
     pub(super) kind: Kind,
     pub(super) space: u32,
 }
@@ -52,6 +72,17 @@ impl Terms {
 
     pub(super) fn text(&self, number: u32) -> Option<&str> {
         self.get(number).map(|term| &*term.text)
+    }
+
+    /// The hash of a text.
+    pub(super) fn hash(&self, number: u32) -> Option<u64> {
+        self.get(number).map(|term| term.hash)
+    }
+
+    /// Any byte of a text.
+    pub(super) fn first_byte(&self, number: u32) -> u64 {
+        let text = self.text(number).unwrap_or_default();
+        text.bytes().next().map_or(0, u64::from)
     }
 
     /// Every text of this kind, with its number.
@@ -100,10 +131,10 @@ impl Numbers {
         hash: &Hash,
         kind: Kind,
         space: u32,
-        text: &str,
+        text: Text<'_>,
     ) -> u32 {
-        let key = key(hash, kind, space, text);
-        if let Some(number) = self.find(terms, key, kind, space, text) {
+        let key = key_of_term(hash, kind, space, text.hash);
+        if let Some(number) = self.find(terms, key, kind, space, text.text) {
             return number;
         }
         let number = self.free.pop().unwrap_or_else(|| {
@@ -111,12 +142,23 @@ impl Numbers {
             terms.end - 1
         });
         *terms.get_mut(number) = Term {
-            text: text.into(),
+            text: text.text.into(),
+            hash: text.hash,
             kind,
             space,
         };
         self.by_text.insert(key, number);
         number
+    }
+
+    /// The number with this hash of a text, mostly.
+    pub(super) fn first(&self, key: u64) -> Option<u32> {
+        self.by_text.first(key)
+    }
+
+    /// How many refer to a number.
+    pub(super) fn held(&self, number: u32) -> u64 {
+        self.held.get(number as usize).copied().map_or(0, u64::from)
     }
 
     fn find(&self, terms: &Terms, key: u64, kind: Kind, space: u32, text: &str) -> Option<u32> {
@@ -126,7 +168,7 @@ impl Numbers {
                 let same = if kind == Kind::Namespace {
                     *term.text == *text
                 } else {
-                    same_slug(&term.text, text)
+                    *term.text == *text || same_slug(&term.text, text)
                 };
                 same && term.kind == kind && term.space == space
             })
@@ -148,17 +190,14 @@ impl Numbers {
         *held -= 1;
         if *held == 0 {
             let term = std::mem::take(terms.get_mut(number));
-            let key = key(hash, term.kind, term.space, &term.text);
+            let key = key_of_term(hash, term.kind, term.space, term.hash);
             self.by_text.remove(key, number);
             self.free.push(number);
         }
     }
 }
 
-fn key(hash: &Hash, kind: Kind, space: u32, text: &str) -> u64 {
-    let space = space << 3 | kind as u32;
-    match kind {
-        Kind::Namespace => hash.texts(About::Term, space, &[Some(text)]),
-        _ => hash.slugs(About::Term, space, &[Some(text)]),
-    }
+/// What a text of this hash is looked up by.
+pub(super) fn key_of_term(hash: &Hash, kind: Kind, space: u32, text: u64) -> u64 {
+    hash.key(About::Term, space << 3 | kind as u32, &[Some(text)])
 }

@@ -76,11 +76,12 @@ impl<'a> Declared<'a> {
         if multi && name.is_none() {
             return Self::NONE;
         }
-        let value = |purpose| annotations.value(purpose, name);
+        let [project, environment, tenant] =
+            annotations.values([Purpose::Project, Purpose::Environment, Purpose::Tenant], name);
         Self {
-            project: value(Purpose::Project),
-            environment: value(Purpose::Environment),
-            tenant: value(Purpose::Tenant),
+            project,
+            environment,
+            tenant,
         }
     }
 }
