@@ -53,7 +53,8 @@ const LIMITS: [(&str, &str, &str); 18] = [
     ("cpu_per_call_vs_proxy", "", ""),
     ("unary_1k_rtt20_vs_direct", "≤ 1.05", "≤ 1.02"),
     ("stream_rtt20_vs_direct", "≥ 0.9", "≥ 1.0"),
-    ("stream_up_rtt20_vs_direct", "≥ 0.9", "≥ 1.0"),
+    // Not with equal windows: a server's listener gives a stream of its own 65 MiB, and a tunnelled call gets 4.
+    ("stream_up_rtt20_vs_direct", "", ""),
     ("p50_beside_stalled_vs_idle", "≤ 1.15", "≤ 1.05"),
     ("p99_beside_stalled_vs_idle", "≤ 1.5", "≤ 1.1"),
     ("direct_p50_beside_stalled_vs_idle", "", ""),
