@@ -111,7 +111,6 @@ impl<T> Log<T> {
 }
 
 /// The first place that a stamp is about, and the bits of how many there are.
-#[expect(clippy::cast_possible_truncation, reason = "a few bits always fit")]
 fn unpack(stamp: u64) -> (usize, u32) {
     let first = stamp & ((1 << FIRST) - 1);
     let bits = stamp >> FIRST & ((1 << (PLACES - FIRST)) - 1);

@@ -275,7 +275,6 @@ fn digit(path: u128, depth: u32) -> usize {
 }
 
 /// The same, where the key alone decides. Half as many bits to shift.
-#[expect(clippy::cast_possible_truncation, reason = "a few bits always fit")]
 fn digit_of_key(key: u64, depth: u32) -> usize {
     (key << depth >> (KEY - BITS)) as usize
 }
