@@ -95,11 +95,11 @@ where
             let _connection = connection;
             let served = match tls {
                 None => {
-                    let begun = Box::pin(within(limit, &tasks, handshake, begin(socket)));
+                    let begun = within(limit, &tasks, handshake, Box::pin(begin(socket)));
                     begun.await.map(|stream| serve(stream, peer, &tasks, service))
                 }
                 Some(tls) => {
-                    let begun = Box::pin(within(limit, &tasks, handshake, begin_tls(tls, socket)));
+                    let begun = within(limit, &tasks, handshake, Box::pin(begin_tls(tls, socket)));
                     begun.await.map(|stream| serve(stream, peer, &tasks, service))
                 }
             };

@@ -92,6 +92,8 @@ pub(super) struct Tasks {
 impl Tasks {
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let abort = self.abort.clone();
+        // Each layer of futures around it would hold room for it twice: itself, and as its argument.
+        let future = Box::pin(future);
         self.tracker.spawn(
             async move {
                 abort.run_until_cancelled_owned(future).await;
