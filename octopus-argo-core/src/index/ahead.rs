@@ -149,14 +149,9 @@ impl ScopeIndex {
 
     /// What a source is going to be looked up by.
     fn keys_of(&self, space: u32, texts: &Texts<'_>) -> [Option<u64>; 2] {
-        let (Some(space), Some(project)) = (self.version.terms.hash(space), texts.project) else {
-            return [None; 2];
-        };
-        let by_scope = texts.environment.map(|environment| {
-            let tenant = texts.tenant.map(|tenant| tenant.hash);
-            self.version
-                .scope_key(space, project.hash, environment.hash, tenant)
-        });
-        [Some(self.version.project_key(space, project.hash)), by_scope]
+        let [project, environment, tenant] =
+            [texts.project, texts.environment, texts.tenant].map(|text| text.map(|text| text.hash));
+        self.version
+            .source_keys(self.version.terms.hash(space), project, environment, tenant)
     }
 }

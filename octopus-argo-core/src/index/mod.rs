@@ -495,15 +495,12 @@ impl ScopeIndex {
     /// What a source is looked up by: its project and its scope.
     fn source_keys(&self, space: u32, slugs: Option<Slugs>) -> [Option<u64>; 2] {
         let terms = &self.version.terms;
-        let keys = |slugs: Slugs| {
-            let (space, project) = (terms.hash(space)?, terms.hash(slugs.project)?);
-            let by_scope = terms.hash(slugs.environment).map(|environment| {
-                let tenant = terms.hash(slugs.tenant);
-                self.version.scope_key(space, project, environment, tenant)
-            });
-            Some([Some(self.version.project_key(space, project)), by_scope])
-        };
-        slugs.and_then(keys).unwrap_or_default()
+        slugs.map_or([None; 2], |slugs| {
+            let [project, environment, tenant] =
+                [slugs.project, slugs.environment, slugs.tenant].map(|term| terms.hash(term));
+            self.version
+                .source_keys(terms.hash(space), project, environment, tenant)
+        })
     }
 
     fn count(&mut self, slot: u32, space: u32, record: Record<'_>, edit: Edit) {

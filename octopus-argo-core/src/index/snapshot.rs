@@ -66,6 +66,21 @@ impl Version {
         self.hash.key(About::Project, 0, &[Some(space), Some(project)])
     }
 
+    /// What a source is looked up by: its project and its scope, as far as it declares them.
+    pub(super) fn source_keys(
+        &self,
+        space: Option<u64>,
+        project: Option<u64>,
+        environment: Option<u64>,
+        tenant: Option<u64>,
+    ) -> [Option<u64>; 2] {
+        let (Some(space), Some(project)) = (space, project) else {
+            return [None; 2];
+        };
+        let by_scope = environment.map(|environment| self.scope_key(space, project, environment, tenant));
+        [Some(self.project_key(space, project)), by_scope]
+    }
+
     pub(super) fn unmapped_key(&self, space: u64) -> u64 {
         self.hash.key(About::Unmapped, 0, &[Some(space)])
     }

@@ -30,11 +30,7 @@ fn a_clock_that_runs_fast_is_nobodys_business() {
                     seconds(20).await;
                 }
                 pages.read_to_end(200).await;
-                let events = scene.events.so_far();
-                assert!(
-                    !events.iter().any(|event| interrupted(event).is_some()),
-                    "{events:?}"
-                );
+                scene.events.none_so_far(interrupted);
                 // A deadline is the caller's.
                 let before = now();
                 let limit = Duration::from_secs(10);
@@ -65,11 +61,7 @@ fn a_gateway_that_wakes_up_resumes() {
                 scene.events.until(30, resumed).await;
                 until(5, || gateway.saw(|event| matches!(event, GatewayEvent::Resumed))).await;
                 talk.goes_on().await;
-                let events = scene.events.so_far();
-                assert!(
-                    !events.iter().any(|event| disconnected(event).is_some()),
-                    "{events:?}"
-                );
+                scene.events.none_so_far(disconnected);
                 drop(talk);
                 scene.end(&[&gateway]).await;
             }
@@ -99,11 +91,7 @@ fn a_server_that_wakes_up_goes_on() {
                 // However silent it seems to have been: only a question that stays without an answer proves anything.
                 talk.goes_on().await;
                 echo(&handle, page(1, 10)).await.unwrap();
-                let events = scene.events.so_far();
-                assert!(
-                    !events.iter().any(|event| interrupted(event).is_some()),
-                    "{events:?}"
-                );
+                scene.events.none_so_far(interrupted);
                 drop(talk);
                 scene.end(&[&gateway]).await;
             }

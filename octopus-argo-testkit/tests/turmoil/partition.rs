@@ -80,11 +80,7 @@ fn a_network_that_holds_things_up_for_less_than_that_cuts_nothing() {
                 seconds(held_for).await;
                 turmoil::release("gateway", SERVER);
                 pages.read_to_end(PAGES).await;
-                let events = scene.events.so_far();
-                assert!(
-                    !events.iter().any(|event| interrupted(event).is_some()),
-                    "{events:?}"
-                );
+                scene.events.none_so_far(interrupted);
                 scene.end(&[&gateway]).await;
             }
         });
@@ -112,11 +108,7 @@ fn what_comes_too_late_is_discarded() {
                 talk.hear().await.unwrap();
                 pages.read_to_end(PAGES).await;
                 talk.goes_on().await;
-                let events = scene.events.so_far();
-                assert!(
-                    !events.iter().any(|event| disconnected(event).is_some()),
-                    "{events:?}"
-                );
+                scene.events.none_so_far(disconnected);
                 drop(talk);
                 scene.end(&[&gateway]).await;
             }
@@ -222,11 +214,7 @@ fn a_gateway_that_hears_nothing_notices_after_25_s() {
                 until(20, || gateway.saw(|event| matches!(event, GatewayEvent::Resumed))).await;
                 talk.hear().await.unwrap();
                 talk.goes_on().await;
-                let events = scene.events.so_far();
-                assert!(
-                    !events.iter().any(|event| disconnected(event).is_some()),
-                    "{events:?}"
-                );
+                scene.events.none_so_far(disconnected);
                 drop(talk);
                 scene.end(&[&gateway]).await;
             }

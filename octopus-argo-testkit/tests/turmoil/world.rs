@@ -318,6 +318,13 @@ impl Heard {
     pub(crate) fn so_far(&mut self) -> Vec<ServerEvent> {
         std::iter::from_fn(|| self.0.try_recv().ok()).collect()
     }
+
+    /// Takes those that are there, none of which may be such a one.
+    #[track_caller]
+    pub(crate) fn none_so_far(&mut self, such: impl Fn(&ServerEvent) -> Option<()>) {
+        let events = self.so_far();
+        assert!(!events.iter().any(|event| such(event).is_some()), "{events:?}");
+    }
 }
 
 pub(crate) fn interrupted(event: &ServerEvent) -> Option<()> {
