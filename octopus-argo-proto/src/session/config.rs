@@ -130,7 +130,8 @@ impl Config {
     }
 
     /// How many bytes are kept to be sent again after a cut. Default 4 MiB; at least 512 KiB. Nothing is dropped from it
-    /// before it is acknowledged: when it is full, sending stops.
+    /// before it is acknowledged: when it is full, sending stops. After a cut less is sent at once, at first: 340 KiB, and as
+    /// much more as is acknowledged.
     ///
     /// It bounds the throughput of all calls together to itself per round trip.
     #[must_use]

@@ -10,6 +10,16 @@ use super::outgoing::{Frames, Outgoing};
 /// and the heads of frames.
 pub(super) const LARGEST_PACKET: u64 = 68 << 10;
 
+/// What may be out over a connection that carries a resumed session before the first acknowledgement comes over it, in
+/// bytes: more than what the other side acknowledges at the latest, so that nothing waits for its delay.
+///
+/// Something that cuts every connection after some bytes drops what is on its way. Where both sides sent all they keep at
+/// once, the limit would be reached before either has read a packet, and the session would be cut for ever.
+const OPENING: u64 = 5 * LARGEST_PACKET;
+
+/// What does not count for it, in bytes.
+const HARDLY: u64 = 4 << 10;
+
 /// The numbered packets that the other side may not have, in order.
 ///
 /// Nothing is dropped before it is acknowledged: when there is no room, nothing is sent.
@@ -24,6 +34,13 @@ pub(super) struct Replay {
     last: u64,
     /// How many of those that are kept have gone out over this connection.
     sent: usize,
+    /// How many bytes these have.
+    out: u64,
+    /// How many bytes may be out. No limit before the first resume; after each it grows by what is acknowledged, until the
+    /// buffer is all that counts.
+    allowed: u64,
+    /// What `allowed` began with on this connection, and how much had arrived by then.
+    began: (u64, u64),
     /// One packet whose acknowledgement tells the time.
     timed: Option<(u64, Instant)>,
     /// Since when nothing was acknowledged although something could be.
@@ -59,6 +76,9 @@ impl Replay {
             arrived: 0,
             last: 0,
             sent: 0,
+            out: 0,
+            allowed: u64::MAX,
+            began: (OPENING, 0),
             timed: None,
             waiting_since: None,
         }
@@ -80,6 +100,9 @@ impl Replay {
     }
 
     pub(super) fn room(&self) -> Room {
+        if self.sent < self.kept.len() || !self.allows(LARGEST_PACKET) {
+            return Room::None;
+        }
         match self.limit.saturating_sub(self.bytes) {
             left if left >= 2 * LARGEST_PACKET => Room::Data,
             left if left >= LARGEST_PACKET => Room::Control,
@@ -98,19 +121,32 @@ impl Replay {
             frames: frames.clone(),
         });
         self.sent = self.kept.len();
+        self.out += cost(&frames);
         Outgoing::new(self.last, ack, frames)
     }
 
-    /// Whether packets are to go out again.
+    /// Whether this may be out as well. One packet beside what is hardly anything always may.
+    fn allows(&self, cost: u64) -> bool {
+        self.out <= HARDLY || self.out.saturating_add(cost) <= self.allowed
+    }
+
+    /// Whether a packet is to go out again now.
     pub(super) fn has_again(&self) -> bool {
-        self.sent < self.kept.len()
+        self.next_again().is_some()
+    }
+
+    fn next_again(&self) -> Option<&Kept> {
+        let next = self.kept.get(self.sent)?;
+        self.allows(cost(&next.frames)).then_some(next)
     }
 
     /// The next packet to go out again, after a [`Replay::rewind`].
     pub(super) fn again(&mut self, ack: u64) -> Option<Outgoing> {
-        let kept = self.kept.get(self.sent)?;
+        let next = self.next_again()?;
+        let again = Outgoing::new(next.seq, ack, next.frames.clone());
+        self.out += cost(&next.frames);
         self.sent += 1;
-        Some(Outgoing::new(kept.seq, ack, kept.frames.clone()))
+        Some(again)
     }
 
     /// Forgets what has arrived; the answer is how long the acknowledgement took, now and then.
@@ -124,8 +160,15 @@ impl Replay {
                 let cost = cost(&kept.frames);
                 self.bytes -= cost;
                 self.arrived = self.arrived.saturating_add(cost);
-                self.sent = self.sent.saturating_sub(1);
+                self.allowed = self.allowed.saturating_add(cost);
+                if self.sent > 0 {
+                    self.sent -= 1;
+                    self.out -= cost;
+                }
             }
+        }
+        if self.allowed >= self.limit {
+            self.allowed = u64::MAX;
         }
         if self.kept.len() < before {
             self.waiting_since = (!self.kept.is_empty()).then_some(now);
@@ -154,7 +197,17 @@ impl Replay {
         // What went over the old connection says nothing of the new one.
         self.timed = None;
         self.acknowledged(received, now)?;
+        let lost = std::mem::take(&mut self.out) > LARGEST_PACKET;
         self.sent = 0;
+        // Where nothing of all that went out arrived, it was too much at once.
+        let (began, arrived) = self.began;
+        let opening = match arrived < self.arrived {
+            true => began * 2,
+            false if lost => began / 2,
+            false => began,
+        };
+        self.allowed = opening.clamp(LARGEST_PACKET, OPENING);
+        self.began = (self.allowed, self.arrived);
         self.waiting_since = (!self.kept.is_empty()).then_some(now);
         Ok(())
     }
@@ -176,6 +229,9 @@ mod tests {
         encoder.push(Body::HalfClose(HalfClose { call }));
         encoder.take()
     }
+
+    /// What a full data frame is here.
+    const FULL: u64 = 64 << 10;
 
     fn again(replay: &mut Replay) -> Vec<u64> {
         std::iter::from_fn(|| replay.again(0))
@@ -228,6 +284,68 @@ mod tests {
         assert_eq!(replay.again(0).map(|packet| packet.seq()), Some(1));
         replay.acknowledged(2, now).unwrap();
         assert_eq!(again(&mut replay), [3, 4]);
+    }
+
+    /// Sends as much as may go out now; how many bytes that is.
+    fn burst(replay: &mut Replay, now: Instant) -> u64 {
+        let before = replay.out;
+        while replay.again(0).is_some() {}
+        while replay.room() == Room::Data {
+            let mut encoder = Encoder::default();
+            let payload = vec![0; 64 << 10].into();
+            encoder.push(Body::Data(Data { call: 1, payload }));
+            replay.push(encoder.take(), 0, now);
+        }
+        replay.out - before
+    }
+
+    #[test]
+    fn a_resumed_session_begins_with_little() {
+        let now = Instant::now();
+        let mut replay = Replay::new(4 << 20);
+        assert!(
+            burst(&mut replay, now) > 3 << 20,
+            "before the first cut only the buffer counts"
+        );
+        replay.acknowledged(1, now).unwrap();
+        replay.rewind(1, now).unwrap();
+        let first = burst(&mut replay, now);
+        assert!(first > 256 << 10 && first <= OPENING, "{first}");
+        assert!(!replay.has_again() && replay.room() == Room::None);
+        // It doubles with each round trip, until the buffer is full again.
+        let mut bursts = Vec::new();
+        let mut acknowledged = 1;
+        while replay.allowed != u64::MAX {
+            acknowledged += replay.sent as u64;
+            replay.acknowledged(acknowledged, now).unwrap();
+            bursts.push(burst(&mut replay, now));
+        }
+        assert!(bursts.is_sorted() && bursts.len() == 4, "{bursts:?}");
+    }
+
+    #[test]
+    fn what_is_cut_before_it_arrives_begins_with_less() {
+        let now = Instant::now();
+        let mut replay = Replay::new(4 << 20);
+        burst(&mut replay, now);
+        let mut bursts = Vec::new();
+        for _ in 0..5 {
+            replay.rewind(0, now).unwrap();
+            bursts.push(burst(&mut replay, now) / FULL);
+        }
+        assert_eq!(bursts, [2, 1, 1, 1, 1], "one packet always goes out");
+        // Something arrived.
+        for received in 1..3 {
+            replay.rewind(received, now).unwrap();
+            bursts.push(burst(&mut replay, now) / FULL);
+        }
+        assert_eq!(bursts[5..], [2, 5]);
+        // A cut while nothing is on its way says nothing.
+        replay.acknowledged(replay.last, now).unwrap();
+        for _ in 0..5 {
+            replay.rewind(replay.last, now).unwrap();
+        }
+        assert_eq!(burst(&mut replay, now) / FULL, 5);
     }
 
     #[test]
