@@ -36,15 +36,21 @@ pub(super) struct Replay {
     sent: usize,
     /// How many bytes these have.
     out: u64,
-    /// How many bytes may be out. No limit before the first resume; after each it grows by what is acknowledged, until the
-    /// buffer is all that counts.
-    allowed: u64,
-    /// What `allowed` began with on this connection, and how much had arrived by then.
-    began: (u64, u64),
+    /// None before the first resume: there, only the buffer counts.
+    opening: Option<Opening>,
     /// One packet whose acknowledgement tells the time.
     timed: Option<(u64, Instant)>,
     /// Since when nothing was acknowledged although something could be.
     waiting_since: Option<Instant>,
+}
+
+/// How a connection that carries a resumed session began.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    /// How many bytes might be out.
+    bytes: u64,
+    /// How much had arrived.
+    arrived: u64,
 }
 
 #[derive(Debug)]
@@ -77,8 +83,7 @@ impl Replay {
             last: 0,
             sent: 0,
             out: 0,
-            allowed: u64::MAX,
-            began: (OPENING, 0),
+            opening: None,
             timed: None,
             waiting_since: None,
         }
@@ -125,9 +130,18 @@ impl Replay {
         Outgoing::new(self.last, ack, frames)
     }
 
+    /// How many bytes may be out. It grows by what is acknowledged, until the buffer is all that counts.
+    fn allowed(&self) -> u64 {
+        let grown = |opening: Opening| opening.bytes.saturating_add(self.arrived - opening.arrived);
+        let allowed = self.opening.map(grown);
+        allowed
+            .filter(|allowed| *allowed < self.limit)
+            .unwrap_or(u64::MAX)
+    }
+
     /// Whether this may be out as well. One packet beside what is hardly anything always may.
     fn allows(&self, cost: u64) -> bool {
-        self.out <= HARDLY || self.out.saturating_add(cost) <= self.allowed
+        self.out <= HARDLY || self.out.saturating_add(cost) <= self.allowed()
     }
 
     /// Whether a packet is to go out again now.
@@ -160,15 +174,11 @@ impl Replay {
                 let cost = cost(&kept.frames);
                 self.bytes -= cost;
                 self.arrived = self.arrived.saturating_add(cost);
-                self.allowed = self.allowed.saturating_add(cost);
                 if self.sent > 0 {
                     self.sent -= 1;
                     self.out -= cost;
                 }
             }
-        }
-        if self.allowed >= self.limit {
-            self.allowed = u64::MAX;
         }
         if self.kept.len() < before {
             self.waiting_since = (!self.kept.is_empty()).then_some(now);
@@ -200,14 +210,21 @@ impl Replay {
         let lost = std::mem::take(&mut self.out) > LARGEST_PACKET;
         self.sent = 0;
         // Where nothing of all that went out arrived, it was too much at once.
-        let (began, arrived) = self.began;
-        let opening = match arrived < self.arrived {
-            true => began * 2,
-            false if lost => began / 2,
-            false => began,
+        let before = self.opening.unwrap_or(Opening {
+            bytes: OPENING,
+            arrived: 0,
+        });
+        let bytes = if self.arrived > before.arrived {
+            before.bytes * 2
+        } else if lost {
+            before.bytes / 2
+        } else {
+            before.bytes
         };
-        self.allowed = opening.clamp(LARGEST_PACKET, OPENING);
-        self.began = (self.allowed, self.arrived);
+        self.opening = Some(Opening {
+            bytes: bytes.clamp(LARGEST_PACKET, OPENING),
+            arrived: self.arrived,
+        });
         self.waiting_since = (!self.kept.is_empty()).then_some(now);
         Ok(())
     }
@@ -219,6 +236,7 @@ fn cost(frames: &Frames) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::MAX_CHUNK;
     use super::super::outgoing::Encoder;
     use super::*;
     use crate::v1::frame::Body;
@@ -230,8 +248,15 @@ mod tests {
         encoder.take()
     }
 
-    /// What a full data frame is here.
-    const FULL: u64 = 64 << 10;
+    const FULL: u64 = MAX_CHUNK as u64;
+
+    /// A full data frame.
+    fn full() -> Frames {
+        let mut encoder = Encoder::default();
+        let payload = vec![0; MAX_CHUNK].into();
+        encoder.push(Body::Data(Data { call: 1, payload }));
+        encoder.take()
+    }
 
     fn again(replay: &mut Replay) -> Vec<u64> {
         std::iter::from_fn(|| replay.again(0))
@@ -291,10 +316,7 @@ mod tests {
         let before = replay.out;
         while replay.again(0).is_some() {}
         while replay.room() == Room::Data {
-            let mut encoder = Encoder::default();
-            let payload = vec![0; 64 << 10].into();
-            encoder.push(Body::Data(Data { call: 1, payload }));
-            replay.push(encoder.take(), 0, now);
+            replay.push(full(), 0, now);
         }
         replay.out - before
     }
@@ -315,7 +337,7 @@ mod tests {
         // It doubles with each round trip, until the buffer is full again.
         let mut bursts = Vec::new();
         let mut acknowledged = 1;
-        while replay.allowed != u64::MAX {
+        while replay.allowed() != u64::MAX {
             acknowledged += replay.sent as u64;
             replay.acknowledged(acknowledged, now).unwrap();
             bursts.push(burst(&mut replay, now));
@@ -352,12 +374,9 @@ mod tests {
     fn urgent_frames_have_room_for_longer() {
         let now = Instant::now();
         let mut replay = Replay::new(512 << 10);
-        let mut encoder = Encoder::default();
         let mut seen = vec![replay.room()];
         while replay.room() != Room::None {
-            let payload = vec![0; 64 << 10].into();
-            encoder.push(Body::Data(Data { call: 1, payload }));
-            replay.push(encoder.take(), 0, now);
+            replay.push(full(), 0, now);
             seen.push(replay.room());
         }
         seen.dedup();
